@@ -1,0 +1,36 @@
+# What a person types here. Every target sets up what it needs; only Python 3.10–3.13, pip and make have to be there.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check bench lock clean
+
+demo: $(READY)  ## handwritten digits → trained, compressed, proven bundle, and a report to look at
+	$(BIN)/edge-sdk demo
+
+test: $(READY)  ## every test
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## every benchmark in full; results/ keeps what they print
+	$(BIN)/python -m benchmarks
+
+# One environment holds both distributions, editable, at the versions of constraints.txt.
+$(READY): pyproject.toml runtime/pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[dev]'
+	touch $@
+
+lock:  ## resolve the newest versions again and write them to constraints.txt
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e ./runtime -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude edge-sdk --exclude edge-sdk-runtime > constraints.txt
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Converters: recipes, compression passes, export to TFLite, and the writer of proven bundles."""

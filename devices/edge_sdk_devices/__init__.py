@@ -1,0 +1,1 @@
+"""Devices: what the SDK knows about a kind of board."""

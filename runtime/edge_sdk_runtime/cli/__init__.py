@@ -1,0 +1,1 @@
+"""The command `edge-run`, one module per verb."""

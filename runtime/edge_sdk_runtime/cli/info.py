@@ -1,0 +1,54 @@
+"""`edge-run info`: what a bundle holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from ..bundle import Bundle
+from ..manifest import Manifest
+from .text import format_bytes, format_table
+
+__all__ = ["add_parser"]
+
+
+def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add the verb to the command."""
+    parser = verbs.add_parser(
+        "info", parents=[common], help="what a bundle holds: labels, forms, files, measured figures"
+    )
+    parser.add_argument("bundle", help="an .edge file")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    manifest = Bundle.open(options.bundle).manifest
+    if options.json:
+        print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
+    else:
+        print(_as_text(manifest))
+    return 0
+
+
+def _as_text(manifest: Manifest) -> str:
+    spec, measured = manifest.preprocess, manifest.measured
+    accuracy = (
+        "not measured" if measured.accuracy is None else f"{measured.accuracy:.2%} of {measured.images} held-out images"
+    )
+    rows = [
+        ("bundle", manifest.name),
+        ("task", manifest.task),
+        ("labels", f"{len(manifest.labels)}: {', '.join(manifest.labels)}"),
+        ("input", f"{spec.width} × {spec.height} {spec.color.value}, {spec.resize.value}, {spec.interpolation.value}"),
+        ("forms", ", ".join(f"{form} (default)" if form == manifest.default_form else form for form in manifest.forms)),
+        ("accuracy", f"{accuracy} ({measured.data})" if measured.data else accuracy),
+        ("network", f"{measured.parameters:,} parameters, {measured.macs:,} multiply-accumulates"),
+        ("proven with", ", ".join(manifest.interpreters) or "nothing"),
+        *((f"  {key}", value) for key, value in sorted(manifest.provenance.items())),
+    ]
+    files = [
+        ("file", "size"),
+        *((name, format_bytes(entry.size_bytes)) for name, entry in sorted(manifest.files.items())),
+    ]
+    return f"{format_table(rows)}\n\n{format_table(files)}"

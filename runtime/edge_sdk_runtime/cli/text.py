@@ -1,0 +1,29 @@
+"""How numbers look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["format_bytes", "format_ns", "format_table"]
+
+
+def format_ns(nanoseconds: int) -> str:
+    """A duration with a unit that suits it: `850 ns`, `42.3 µs`, `1.24 ms`, `2.10 s`."""
+    for limit, unit, divisor in ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000)):
+        if nanoseconds < limit:
+            return f"{nanoseconds} ns" if divisor == 1 else f"{nanoseconds / divisor:.3g} {unit}"
+    return f"{nanoseconds / 1e9:.2f} s"
+
+
+def format_bytes(size: int) -> str:
+    """A size in bytes, and from 1,000 on in decimal kB or MB: `512 B`, `38.4 kB`, `1.27 MB`."""
+    if size < 1_000:
+        return f"{size} B"
+    return f"{size / 1e3:.1f} kB" if size < 1_000_000 else f"{size / 1e6:.2f} MB"
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the first row a header; numbers are for the caller to format."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

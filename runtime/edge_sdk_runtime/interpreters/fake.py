@@ -1,0 +1,73 @@
+"""An interpreter that runs a Python function: for tests on a machine without any, and for tests of what surrounds one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .base import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FakeInterpreter", "FakePlug"]
+
+
+class FakeInterpreter:
+    """A function in the place of a model.
+
+    Args:
+        function: Takes the input tensor, returns the output tensor.
+        input: Shape and element type of the input.
+        output: Shape and element type of the output.
+    """
+
+    def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]], input: TensorInfo, output: TensorInfo) -> None:
+        self.input = input
+        self.output = output
+        self.invocations = 0
+        self._function = function
+        self._input = np.zeros(input.shape, input.dtype)
+        self._output = np.zeros(output.shape, output.dtype)
+
+    def input_view(self) -> NDArray[Any]:
+        """The input tensor."""
+        return self._input
+
+    def invoke(self) -> None:
+        """Call the function."""
+        self.invocations += 1
+        self._output[...] = self._function(self._input)
+
+    def output_view(self) -> NDArray[Any]:
+        """The output tensor."""
+        return self._output
+
+    def close(self) -> None:
+        """Forget the function's results."""
+        self._output.fill(0)
+
+
+@dataclass(frozen=True)
+class FakePlug:
+    """Answers every model file with the interpreter that was made for its bytes.
+
+    Attributes:
+        interpreters: By the content of the .tflite file they stand for.
+        name: What a user calls it.
+    """
+
+    interpreters: dict[bytes, FakeInterpreter]
+    name: str = "fake"
+
+    def version(self) -> str | None:
+        """Always `"0"`: the fake ships with the runtime."""
+        return "0"
+
+    def load(self, model: bytes, threads: int) -> FakeInterpreter:
+        """The interpreter made for these bytes; `threads` has no meaning here."""
+        del threads
+        return self.interpreters[model]

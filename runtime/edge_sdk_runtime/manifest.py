@@ -1,0 +1,252 @@
+"""The bundle's schema: what `manifest.json` says, as frozen dataclasses.
+
+The runtime owns this schema; the workstation writes bundles through the same classes. A newer minor version may add keys,
+which are ignored here; a newer major version is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import BundleCorruptError, BundleVersionError, UsageError
+from .preprocess import Color, Interpolation, PreprocessSpec, ResizeMode
+from .similarity import Similarity
+
+__all__ = ["SCHEMA_VERSION", "FileEntry", "FusedForm", "Manifest", "Measured", "StagedForm", "Tolerances"]
+
+SCHEMA_VERSION = (1, 0)
+"""Major and minor version of the schema this runtime writes and reads."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One member of the bundle.
+
+    Attributes:
+        size_bytes: Its length.
+        sha256: Its hash, 64 hexadecimal digits.
+    """
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StagedForm:
+    """Encoder, similarity and head as stages of their own.
+
+    Attributes:
+        encoder: Member name of the encoder's .tflite file, image → `float32 [1, D]`.
+        prototypes: Member name of the `float32 [P, D]` table.
+        prototype_labels: Class index of each of the P prototypes.
+        similarity: How embeddings and prototypes are compared.
+        head: Member name of the head: .tflite, or .npz for the NumPy head.
+    """
+
+    encoder: str
+    prototypes: str
+    prototype_labels: tuple[int, ...]
+    similarity: Similarity
+    head: str
+
+
+@dataclass(frozen=True)
+class FusedForm:
+    """Everything in one graph.
+
+    Attributes:
+        classifier: Member name of the .tflite file, image → `float32 [1, classes]` of probabilities.
+    """
+
+    classifier: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured when the bundle was written, by the runtime, on the workstation.
+
+    Attributes:
+        accuracy: Share of the held-out images classified rightly, 0 to 1, or None where there were none.
+        images: Number of held-out images.
+        data: The set they are from.
+        parameters: Weights of the network.
+        macs: Multiply-accumulates per image.
+        tflite_bytes: Size of the .tflite files of the default form, together.
+    """
+
+    accuracy: float | None
+    images: int
+    data: str
+    parameters: int
+    macs: int
+    tflite_bytes: int
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far a stage may be from its golden vectors on another machine or runtime, as largest absolute difference.
+
+    Attributes:
+        preprocess: Grey levels, averaged over an image.
+        embed: In the embedding's own scale.
+        similarity: In the features' own scale.
+        scores: Probability.
+    """
+
+    preprocess: float
+    embed: float
+    similarity: float
+    scores: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a bundle says of itself.
+
+    Attributes:
+        name: What the bundle is called.
+        labels: Class names; a class's index is its place here.
+        preprocess: What is done to a frame.
+        default_form: `"staged"` or `"fused"`, the one that runs unless the other is asked for.
+        measured: Figures from the workstation.
+        tolerances: How far golden vectors may be missed.
+        staged: The staged form, where the bundle holds it.
+        fused: The fused form, where the bundle holds it.
+        interpreters: Interpreter releases that reproduced the golden vectors when the bundle was written.
+        provenance: Recipe, versions and source model, as text.
+        files: The members, by name.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    preprocess: PreprocessSpec
+    default_form: str
+    measured: Measured
+    tolerances: Tolerances
+    staged: StagedForm | None = None
+    fused: FusedForm | None = None
+    interpreters: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    task: str = "image-classification"
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2:
+            raise UsageError(f"A classifier needs at least 2 labels. Received: {len(self.labels)}. Add classes.")
+        if self.default_form not in self.forms:
+            raise UsageError(
+                f"The default form must be one the bundle holds: {', '.join(self.forms) or 'none'}. "
+                f"Received: {self.default_form!r}. Choose one of them."
+            )
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The inference forms the bundle holds."""
+        return tuple(name for name, form in (("staged", self.staged), ("fused", self.fused)) if form is not None)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Member names of the .tflite files."""
+        names = [self.fused.classifier] if self.fused else []
+        names += [self.staged.encoder, self.staged.head] if self.staged else []
+        return tuple(name for name in names if name.endswith(".tflite"))
+
+    def to_json(self) -> str:
+        """The manifest as it stands in the bundle: sorted keys, so that equal manifests are equal bytes."""
+        document: dict[str, Any] = {
+            "schema_version": ".".join(map(str, SCHEMA_VERSION)),
+            "task": self.task,
+            "name": self.name,
+            "labels": list(self.labels),
+            "preprocess": vars(self.preprocess),
+            "default_form": self.default_form,
+            "staged": vars(self.staged) if self.staged else None,
+            "fused": vars(self.fused) if self.fused else None,
+            "measured": vars(self.measured),
+            "tolerances": vars(self.tolerances),
+            "interpreters": list(self.interpreters),
+            "provenance": dict(self.provenance),
+            "files": {name: vars(entry) for name, entry in self.files.items()},
+        }
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            BundleVersionError: Its schema's major version is newer than this runtime's.
+            BundleCorruptError: It is no manifest: no JSON, a key missing, a value of the wrong kind.
+        """
+        try:
+            document = json.loads(text)
+            _check_version(str(document["schema_version"]))
+            return _manifest(document)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, BundleVersionError):
+                raise
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise BundleCorruptError(
+                f"manifest.json must follow the bundle schema. Received: {what}. Copy the bundle again."
+            ) from error
+
+
+def _check_version(version: str) -> None:
+    major = int(version.split(".", maxsplit=1)[0])
+    if major > SCHEMA_VERSION[0]:
+        raise BundleVersionError(
+            f"This runtime reads bundle schema {SCHEMA_VERSION[0]}. Received: schema {version}. Run: pip install --upgrade edge-sdk-runtime"
+        )
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
+    staged, fused = document["staged"], document["fused"]
+    return Manifest(
+        task=str(document["task"]),
+        name=str(document["name"]),
+        labels=tuple(map(str, document["labels"])),
+        preprocess=_preprocess(document["preprocess"]),
+        default_form=str(document["default_form"]),
+        staged=_staged(staged) if staged is not None else None,
+        fused=FusedForm(str(fused["classifier"])) if fused is not None else None,
+        measured=_measured(document["measured"]),
+        tolerances=Tolerances(**{key: float(document["tolerances"][key]) for key in Tolerances.__annotations__}),
+        interpreters=tuple(map(str, document["interpreters"])),
+        provenance={str(key): str(value) for key, value in document["provenance"].items()},
+        files={str(name): FileEntry(int(e["size_bytes"]), str(e["sha256"])) for name, e in document["files"].items()},
+    )
+
+
+def _preprocess(document: dict[str, Any]) -> PreprocessSpec:
+    return PreprocessSpec(
+        width=int(document["width"]),
+        height=int(document["height"]),
+        resize=ResizeMode(document["resize"]),
+        interpolation=Interpolation(document["interpolation"]),
+        color=Color(document["color"]),
+    )
+
+
+def _staged(document: dict[str, Any]) -> StagedForm:
+    return StagedForm(
+        encoder=str(document["encoder"]),
+        prototypes=str(document["prototypes"]),
+        prototype_labels=tuple(map(int, document["prototype_labels"])),
+        similarity=Similarity(document["similarity"]),
+        head=str(document["head"]),
+    )
+
+
+def _measured(document: dict[str, Any]) -> Measured:
+    accuracy = document["accuracy"]
+    return Measured(
+        accuracy=None if accuracy is None else float(accuracy),
+        images=int(document["images"]),
+        data=str(document["data"]),
+        parameters=int(document["parameters"]),
+        macs=int(document["macs"]),
+        tflite_bytes=int(document["tflite_bytes"]),
+    )

@@ -1,0 +1,101 @@
+"""A small multi-layer perceptron in NumPy: the head of a staged bundle, with nothing to load but its numbers."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import BundleCorruptError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MlpHead"]
+
+
+@dataclass(frozen=True)
+class MlpHead:
+    """Dense layers with ReLU between them and softmax at the end.
+
+    Attributes:
+        kernels: One `float32 [in, out]` per layer.
+        biases: One `float32 [out]` per layer.
+    """
+
+    kernels: tuple[NDArray[np.float32], ...]
+    biases: tuple[NDArray[np.float32], ...]
+
+    def __post_init__(self) -> None:
+        if not self.kernels or len(self.kernels) != len(self.biases):
+            raise UsageError(
+                "A head needs at least one layer and one bias per kernel. "
+                f"Received: {len(self.kernels)} kernels, {len(self.biases)} biases. Pass pairs."
+            )
+        width = self.kernels[0].shape[0]
+        for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            if kernel.ndim != 2 or kernel.shape[0] != width or bias.shape != kernel.shape[1:]:
+                raise UsageError(
+                    f"Layer {index} of a head must be [{width}, out] with a bias [out]. "
+                    f"Received: {list(kernel.shape)} and {list(bias.shape)}. Check the order of the layers."
+                )
+            width = kernel.shape[1]
+
+    @property
+    def inputs(self) -> int:
+        """Number of features the head expects."""
+        return int(self.kernels[0].shape[0])
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes the head scores."""
+        return int(self.kernels[-1].shape[1])
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score features.
+
+        Args:
+            features: `float32 [inputs]` or `[N, inputs]`.
+
+        Returns:
+            Probabilities, `float32 [outputs]` or `[N, outputs]`, each row summing to 1.
+        """
+        hidden = features
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+            hidden = hidden @ kernel
+            hidden += bias
+            np.maximum(hidden, 0.0, out=hidden)
+        scores = hidden @ self.kernels[-1]
+        scores += self.biases[-1]
+        scores -= scores.max(axis=-1, keepdims=True)  # exp of a large score would overflow; the shift cancels
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=-1, keepdims=True)
+        return scores
+
+    def to_bytes(self) -> bytes:
+        """The head as an uncompressed .npz file with the arrays `kernel_0`, `bias_0`, `kernel_1` and so on."""
+        arrays = {f"kernel_{i}": kernel for i, kernel in enumerate(self.kernels)}
+        arrays |= {f"bias_{i}": bias for i, bias in enumerate(self.biases)}
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> MlpHead:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            BundleCorruptError: The bytes are no such file.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                layers = range(len(file.files) // 2)
+                kernels = tuple(file[f"kernel_{i}"].astype(np.float32) for i in layers)
+                biases = tuple(file[f"bias_{i}"].astype(np.float32) for i in layers)
+            return cls(kernels, biases)
+        except (KeyError, OSError, ValueError) as error:
+            raise BundleCorruptError(
+                f"A head must be an .npz of kernels and biases. Received: {error}. Write the bundle again."
+            ) from error

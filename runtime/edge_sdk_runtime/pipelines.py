@@ -1,0 +1,219 @@
+"""The two inference forms as sequences of timed stages.
+
+*Staged*: preprocess → embed (encoder.tflite) → similarity (NumPy) → head (TFLite or NumPy). *Fused*: preprocess → classify
+(one .tflite). Memory is allocated when a pipeline is made; running it touches the interpreter's tensors in place.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from .bundle import Bundle
+from .errors import BundleCorruptError, UsageError
+from .interpreters import Interpreter, InterpreterPlug, TensorInfo
+from .mlp import MlpHead
+from .preprocess import Preprocessor, PreprocessSpec
+from .similarity import CompiledSimilarity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FusedPipeline", "Pipeline", "StagedPipeline", "make_pipeline"]
+
+
+class Pipeline(Protocol):
+    """From a frame to scores, with nanoseconds per stage; for one thread at a time."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages in the order in which they run."""
+
+    def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Classify one frame.
+
+        Args:
+            frame: `uint8 [height, width, 3]`, BGR.
+
+        Returns:
+            Probabilities `float32 [classes]`, a new array, and nanoseconds per stage.
+        """
+
+    def trace(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
+        """The result of every stage for one frame, by stage name; the last one under `scores`."""
+
+    def close(self) -> None:
+        """Give the models' memory back."""
+
+
+class FusedPipeline:
+    """One graph from pixels to probabilities.
+
+    Args:
+        spec: What is done to a frame.
+        model: The classifier.
+        classes: Number of labels.
+    """
+
+    stages = ("preprocess", "classify")
+
+    def __init__(self, spec: PreprocessSpec, model: Interpreter, classes: int) -> None:
+        _expect("The classifier's input", model.input, TensorInfo((1, *spec.shape), "uint8"))
+        _expect("The classifier's output", model.output, TensorInfo((1, classes), "float32"))
+        self._preprocess = Preprocessor(spec).into
+        self._model = model
+
+    def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Classify one frame; see `Pipeline.run`."""
+        start = perf_counter_ns()
+        self._preprocess(frame, self._model.input_view()[0])
+        ready = perf_counter_ns()
+        self._model.invoke()
+        scores = self._model.output_view()[0].copy()
+        return scores, (ready - start, perf_counter_ns() - ready)
+
+    def trace(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
+        """The preprocessed image and the scores; see `Pipeline.trace`."""
+        self._preprocess(frame, self._model.input_view()[0])
+        image = self._model.input_view()[0].copy()
+        self._model.invoke()
+        return {"preprocess": image, "scores": self._model.output_view()[0].copy()}
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._model.close()
+
+
+class StagedPipeline:
+    """Encoder, similarity to prototypes, head.
+
+    Args:
+        spec: What is done to a frame.
+        encoder: Image → embedding.
+        similarity: The comparison with the prototypes.
+        prototypes: Number of prototypes, P.
+        head: Features → probabilities, as a model or in NumPy.
+        classes: Number of labels.
+    """
+
+    stages = ("preprocess", "embed", "similarity", "head")
+
+    def __init__(
+        self,
+        spec: PreprocessSpec,
+        encoder: Interpreter,
+        similarity: CompiledSimilarity,
+        prototypes: int,
+        head: Interpreter | MlpHead,
+        classes: int,
+    ) -> None:
+        _expect("The encoder's input", encoder.input, TensorInfo((1, *spec.shape), "uint8"))
+        _expect("The encoder's output", encoder.output, TensorInfo((1, similarity.width), "float32"))
+        self._preprocess = Preprocessor(spec).into
+        self._encoder = encoder
+        self._compare = similarity.into
+        self._features = np.empty(prototypes, np.float32)
+        self._head = head if isinstance(head, MlpHead) else _ModelHead(head, prototypes, classes)
+        if isinstance(head, MlpHead) and (head.inputs, head.outputs) != (prototypes, classes):
+            raise BundleCorruptError(
+                f"The head must take {prototypes} features and score {classes} classes. "
+                f"Received: {head.inputs} and {head.outputs}. Write the bundle again."
+            )
+
+    def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+        """Classify one frame; see `Pipeline.run`."""
+        start = perf_counter_ns()
+        self._preprocess(frame, self._encoder.input_view()[0])
+        ready = perf_counter_ns()
+        self._encoder.invoke()
+        embedded = perf_counter_ns()
+        self._compare(self._encoder.output_view()[0], self._features)
+        compared = perf_counter_ns()
+        scores = self._head(self._features)
+        return scores, (ready - start, embedded - ready, compared - embedded, perf_counter_ns() - compared)
+
+    def trace(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
+        """The preprocessed image, the embedding, the features and the scores; see `Pipeline.trace`."""
+        self._preprocess(frame, self._encoder.input_view()[0])
+        image = self._encoder.input_view()[0].copy()
+        self._encoder.invoke()
+        embedding = self._encoder.output_view()[0].copy()
+        self._compare(embedding, self._features)
+        return {
+            "preprocess": image,
+            "embed": embedding,
+            "similarity": self._features.copy(),
+            "scores": self._head(self._features),
+        }
+
+    def close(self) -> None:
+        """Give the models' memory back."""
+        self._encoder.close()
+        if isinstance(self._head, _ModelHead):
+            self._head.model.close()
+
+
+class _ModelHead:
+    """A head that is a .tflite model, called like the NumPy one."""
+
+    def __init__(self, model: Interpreter, features: int, classes: int) -> None:
+        _expect("The head's input", model.input, TensorInfo((1, features), "float32"))
+        _expect("The head's output", model.output, TensorInfo((1, classes), "float32"))
+        self.model = model
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.model.input_view()[0] = features
+        self.model.invoke()
+        scores: NDArray[np.float32] = self.model.output_view()[0].copy()
+        return scores
+
+
+def make_pipeline(bundle: Bundle, form: str, plug: InterpreterPlug, threads: int) -> Pipeline:
+    """Load a bundle's models in one of its forms.
+
+    Args:
+        bundle: An opened bundle.
+        form: `"staged"` or `"fused"`.
+        plug: What loads the models.
+        threads: Threads per model, at least 1.
+
+    Raises:
+        UsageError: The bundle does not hold that form.
+        BundleCorruptError: Its parts do not fit together.
+        InterpreterError: The interpreter refuses a model.
+    """
+    if form not in bundle.manifest.forms:
+        raise UsageError(
+            f"form must be one the bundle holds: {', '.join(bundle.manifest.forms)}. Received: {form!r}. Choose one of them."
+        )
+    if form == "fused":
+        return _fused(bundle, plug, threads)
+    return _staged(bundle, plug, threads)
+
+
+def _fused(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
+    manifest = bundle.manifest
+    assert manifest.fused is not None
+    model = plug.load(bundle.read(manifest.fused.classifier), threads)
+    return FusedPipeline(manifest.preprocess, model, len(manifest.labels))
+
+
+def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
+    manifest, form = bundle.manifest, bundle.manifest.staged
+    assert form is not None
+    table = bundle.read_arrays(form.prototypes)[""].astype(np.float32)
+    content = bundle.read(form.head)
+    head = plug.load(content, 1) if form.head.endswith(".tflite") else MlpHead.from_bytes(content)
+    encoder = plug.load(bundle.read(form.encoder), threads)
+    similarity = CompiledSimilarity(table, form.similarity)
+    return StagedPipeline(manifest.preprocess, encoder, similarity, len(table), head, len(manifest.labels))
+
+
+def _expect(what: str, received: TensorInfo, expected: TensorInfo) -> None:
+    if received != expected:
+        raise BundleCorruptError(
+            f"{what} must be {expected.dtype} {list(expected.shape)}. "
+            f"Received: {received.dtype} {list(received.shape)}. Write the bundle again with edge-sdk compress."
+        )
