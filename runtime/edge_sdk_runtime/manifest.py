@@ -72,16 +72,16 @@ class Measured:
         accuracy: Share of the held-out images classified rightly, 0 to 1, or None where there were none.
         images: Number of held-out images.
         data: The set they are from.
-        parameters: Weights of the network.
-        macs: Multiply-accumulates per image.
+        parameters: Weights of the network, or None where its source does not say.
+        macs: Multiply-accumulates per image, likewise.
         tflite_bytes: Size of the .tflite files of the default form, together.
     """
 
     accuracy: float | None
     images: int
     data: str
-    parameters: int
-    macs: int
+    parameters: int | None
+    macs: int | None
     tflite_bytes: int
 
 
@@ -246,7 +246,11 @@ def _measured(document: dict[str, Any]) -> Measured:
         accuracy=None if accuracy is None else float(accuracy),
         images=int(document["images"]),
         data=str(document["data"]),
-        parameters=int(document["parameters"]),
-        macs=int(document["macs"]),
+        parameters=_optional_int(document["parameters"]),
+        macs=_optional_int(document["macs"]),
         tflite_bytes=int(document["tflite_bytes"]),
     )
+
+
+def _optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)

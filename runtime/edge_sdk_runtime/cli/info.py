@@ -43,7 +43,7 @@ def _as_text(manifest: Manifest) -> str:
         ("input", f"{spec.width} × {spec.height} {spec.color.value}, {spec.resize.value}, {spec.interpolation.value}"),
         ("forms", ", ".join(f"{form} (default)" if form == manifest.default_form else form for form in manifest.forms)),
         ("accuracy", f"{accuracy} ({measured.data})" if measured.data else accuracy),
-        ("network", f"{measured.parameters:,} parameters, {measured.macs:,} multiply-accumulates"),
+        ("network", f"{_count(measured.parameters)} parameters, {_count(measured.macs)} multiply-accumulates"),
         ("proven with", ", ".join(manifest.interpreters) or "nothing"),
         *((f"  {key}", value) for key, value in sorted(manifest.provenance.items())),
     ]
@@ -52,3 +52,7 @@ def _as_text(manifest: Manifest) -> str:
         *((name, format_bytes(entry.size_bytes)) for name, entry in sorted(manifest.files.items())),
     ]
     return f"{format_table(rows)}\n\n{format_table(files)}"
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InterpreterError, InterpreterUnavailableError
 from .base import TensorInfo
+from .quiet import without_notices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +49,9 @@ class TflitePlug:
                 f"The interpreter {self.name} must be importable. Received: {_first_line(error)}. Run: {self.install}"
             ) from error
         try:
-            interpreter = interpreter_class(model_content=model, num_threads=threads)
-            interpreter.allocate_tensors()
+            with without_notices():
+                interpreter = interpreter_class(model_content=model, num_threads=threads)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InterpreterError(
                 f"{self.distribution} {self.version()} must be able to load the model. "

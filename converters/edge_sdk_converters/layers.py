@@ -1,0 +1,72 @@
+"""Keras layers of this SDK that a saved model may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from edge_sdk_runtime.similarity import EPSILON, Similarity
+
+from .errors import ModelError
+
+__all__ = ["PrototypeSimilarity"]
+
+
+@keras.saving.register_keras_serializable(package="edge_sdk")
+class PrototypeSimilarity(keras.layers.Layer):
+    """Similarities of an embedding to every prototype, as `edge_sdk_runtime.similarity` computes them on the device.
+
+    The prototypes are weights, so that fine-tuning moves them together with the encoder and the head.
+
+    Args:
+        prototype_labels: Class index of each of the P prototypes.
+        measure: `"cosine"`, `"dot"` or `"euclidean"`.
+        **kwargs: What every Keras layer takes.
+
+    Input: `float32 [batch, D]`. Output: `float32 [batch, P]`.
+    """
+
+    def __init__(self, prototype_labels: list[int], measure: str = "cosine", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prototype_labels = [int(label) for label in prototype_labels]
+        self.measure = Similarity(measure)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the `[P, D]` table."""
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ModelError(
+                f"Embeddings must be [batch, D] with a fixed D. Received: {list(input_shape)}. End the encoder with a Dense layer."
+            )
+        self.prototypes = self.add_weight(
+            name="prototypes", shape=(len(self.prototype_labels), input_shape[-1]), initializer="glorot_uniform"
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Compare every embedding of a batch with every prototype."""
+        ops = keras.ops
+        if self.measure is Similarity.DOT:
+            return ops.matmul(inputs, ops.transpose(self.prototypes))
+        if self.measure is Similarity.COSINE:
+            return ops.matmul(_normalized(inputs), ops.transpose(_normalized(self.prototypes)))
+        products = ops.matmul(inputs, ops.transpose(self.prototypes))
+        squares = ops.sum(ops.square(inputs), axis=-1, keepdims=True) + ops.sum(ops.square(self.prototypes), axis=-1)
+        # The gradient of a square root at zero is infinite; EPSILON keeps an embedding that meets its prototype learnable.
+        return 1.0 / (1.0 + ops.sqrt(ops.maximum(squares - 2.0 * products, EPSILON)))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """`(batch, P)`."""
+        return (input_shape[0], len(self.prototype_labels))
+
+    def macs(self, input_shape: tuple[int | None, ...], output_shape: tuple[int | None, ...]) -> int:
+        """Multiply-accumulates for one embedding: P · D."""
+        return int(output_shape[-1] or 0) * int(input_shape[-1] or 0)
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), "prototype_labels": self.prototype_labels, "measure": self.measure.value}
+
+
+def _normalized(vectors: Any) -> Any:
+    return vectors * keras.ops.rsqrt(
+        keras.ops.maximum(keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True), EPSILON)
+    )

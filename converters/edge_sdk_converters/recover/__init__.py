@@ -1,0 +1,1 @@
+"""Recovery: fine-tuning after a pass. `config` needs no Keras; `apply` does the work."""

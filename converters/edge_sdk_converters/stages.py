@@ -1,0 +1,90 @@
+"""A classifier with a `PrototypeSimilarity` layer, taken apart into encoder, prototypes and head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+from edge_sdk_runtime import MlpHead, Similarity
+
+from .errors import ModelError
+from .graph import trace
+from .layers import PrototypeSimilarity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Stages", "has_stages", "split_stages"]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The parts of a staged classifier.
+
+    Attributes:
+        encoder: Image → embedding `[batch, D]`.
+        prototypes: `float32 [P, D]`.
+        prototype_labels: Class index of each prototype.
+        similarity: How embeddings and prototypes are compared.
+        head: Features `[batch, P]` → probabilities `[batch, classes]`, as a model.
+        numpy_head: The same head in NumPy, or None where its layers are not a plain MLP.
+    """
+
+    encoder: keras.Model
+    prototypes: NDArray[np.float32]
+    prototype_labels: tuple[int, ...]
+    similarity: Similarity
+    head: keras.Model
+    numpy_head: MlpHead | None
+
+
+def has_stages(model: keras.Model) -> bool:
+    """Whether the model compares embeddings with prototypes, so that it can be taken apart."""
+    return any(isinstance(layer, PrototypeSimilarity) for layer in model.layers)
+
+
+def split_stages(model: keras.Model) -> Stages:
+    """Take a classifier apart at its `PrototypeSimilarity` layer; the weights are copied.
+
+    Args:
+        model: A flat model with exactly one such layer.
+
+    Raises:
+        ModelError: It has none or several.
+    """
+    graph = trace(model)
+    cuts = [call for call in graph.calls if isinstance(call.layer, PrototypeSimilarity)]
+    if len(cuts) != 1:
+        raise ModelError(
+            f"A staged classifier must compare embeddings with prototypes once. Received: {len(cuts)} PrototypeSimilarity layers "
+            f"in '{model.name}'. Use the fused form."
+        )
+    layer = cuts[0].layer
+    encoder = keras.Model(graph.inputs[0], cuts[0].inputs[0], name="encoder")
+    head = keras.Model(cuts[0].outputs[0], graph.outputs[0], name="head")
+    return Stages(
+        encoder,
+        np.asarray(layer.get_weights()[0], np.float32),
+        tuple(layer.prototype_labels),
+        layer.measure,
+        head,
+        _numpy_head(head),
+    )
+
+
+def _numpy_head(head: keras.Model) -> MlpHead | None:
+    """The head as an MLP: Dense layers with ReLU between them and softmax at the end; dropout does nothing here."""
+    calls = [call for call in trace(head).calls if not isinstance(call.layer, keras.layers.Dropout)]
+    activations = [*["relu"] * (len(calls) - 1), "softmax"]
+    for call, activation in zip(calls, activations, strict=True):
+        dense = call.layer
+        if (
+            not isinstance(dense, keras.layers.Dense)
+            or not dense.use_bias
+            or keras.activations.serialize(dense.activation) != activation
+        ):
+            return None
+    kernels, biases = zip(*(call.layer.get_weights() for call in calls), strict=True)
+    return MlpHead(tuple(map(np.ascontiguousarray, kernels)), tuple(map(np.ascontiguousarray, biases)))

@@ -1,0 +1,85 @@
+"""Export to .tflite under the one-input contract: `uint8 [1, H, W, C]` in, `float32` out, static batch of 1."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from .errors import ExportError
+
+__all__ = ["export_tflite"]
+
+
+def export_tflite(model: keras.Model) -> bytes:
+    """Convert a Keras model to a float32 .tflite file.
+
+    Batch normalisation and scaling are folded into the layers around them by the converter.
+
+    Args:
+        model: One input and one output; its batch size becomes 1 whatever it was.
+
+    Returns:
+        The file.
+
+    Raises:
+        ExportError: The converter refuses the model, or the result would need TensorFlow operators that no device has.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"Export needs Keras on TensorFlow, since the TFLite converter is TensorFlow's. "
+            f"Received: Keras on {keras.backend.backend()}. Save the model, then export it with KERAS_BACKEND=tensorflow."
+        )
+    import tensorflow as tf
+
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        _save(model, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter's own class is private; whatever it raises means the same here
+            raise ExportError(
+                f"A model must consist of operators that TFLite has. Received: {_reason(error)}. Replace the layer behind it."
+            ) from error
+
+
+def _save(model: keras.Model, folder: str) -> None:
+    """Write a SavedModel with one function of a static batch of 1."""
+    import tensorflow as tf
+
+    shape, dtype = model.inputs[0].shape, model.inputs[0].dtype
+    signature = [tf.TensorSpec([1, *shape[1:]], dtype, name="image")]
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", lambda image: model(image, training=False), input_signature=signature)
+    archive.write_out(folder, verbose=False)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("Some ops", "tf.")) or "error:" in line]
+    return (telling or lines or [type(error).__name__])[0][:200]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Any]:
+    """Hold back TensorFlow's and absl's notes about saving and converting; an error still raises."""
+    from edge_sdk_runtime.interpreters.quiet import without_notices
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with without_notices():
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,162 @@
+"""From a Keras classifier and its images to a proven bundle: adopt, rewrite, recover, export, quantize, measure, prove."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import keras
+from edge_sdk_converters.keras_file import ModelCard
+from edge_sdk_converters.pipeline import Compressed, LearningData, run_recipe
+from edge_sdk_converters.recipe import Recipe
+from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classifier
+from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_runtime import Bundle, Color, PreprocessSpec, ResizeMode
+
+from .data import ImageSet, Prepared, Splits, prepare
+from .errors import DataError
+from .learn.train import augmentation_for, examples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["CompressedBundle", "Frames", "card_for", "compress"]
+
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CompressedBundle:
+    """What compression gives.
+
+    Attributes:
+        bundle: Proven, not yet written.
+        adopted: The classifier as it came in, under the SDK's contract.
+        compressed: The rewritten classifier with a report per pass.
+    """
+
+    bundle: Bundle
+    adopted: Adopted
+    compressed: Compressed
+
+
+class Frames:
+    """An image set's frames as a sequence that decodes on access.
+
+    Args:
+        images: The set.
+    """
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        if index >= len(self._images):
+            raise IndexError(index)
+        return self._images.frame(index)
+
+
+def compress(
+    model: keras.Model,
+    card: ModelCard,
+    splits: Splits,
+    recipe: Recipe,
+    *,
+    name: str,
+    forms: tuple[str, ...] = (),
+    input_range: InputRange | None = None,
+    prepared: tuple[Prepared, Prepared] | None = None,
+    told: Told | None = None,
+) -> CompressedBundle:
+    """Carry out a recipe and put the result into a bundle.
+
+    Args:
+        model: Any Keras 3 image classifier; it stays untouched.
+        card: Its labels, preprocessing and seed; `card_for` makes one for a model that has none.
+        splits: Images with the same classes: training images for recovery and calibration, test images for measuring.
+        recipe: The plan.
+        name: What the bundle is called.
+        forms: Inference forms, the default first; where empty, staged if the model has stages, else fused.
+        input_range: Pixel values a foreign model was trained on; found out where None.
+        prepared: Training and validation images under the card's preprocessing, where the caller has them already.
+        told: Told what is being done, and how far.
+
+    Raises:
+        DataError: The images' classes are not the model's.
+        ModelError: The model cannot be taken or rewritten.
+        ProofError: The bundle does not reproduce its golden vectors.
+    """
+    if splits.labels != card.labels:
+        raise DataError(
+            f"The images' classes must be the model's: {', '.join(card.labels)}. Received: {', '.join(splits.labels)}. "
+            "Pass the data the model was trained on."
+        )
+    train, validation = prepared or _prepare(splits, card.preprocess, told)
+    adopted = adopt(model, examples(validation), len(card.labels), input_range)
+    data = LearningData(examples(train), examples(validation), augmentation_for(card.flips))
+    compressed = run_recipe(adopted.model, recipe, data, seed=card.seed, progress=told)
+    request = BundleRequest(
+        name=name,
+        labels=card.labels,
+        preprocess=card.preprocess,
+        model=compressed.model,
+        quantize=recipe.quantize,
+        calibration=train.x,
+        held_out=HeldOut(Frames(splits.test), splits.test.targets, splits.name),
+        forms=forms,
+        provenance=_provenance(model, card, recipe),
+    )
+    bundle = build_bundle(request, _measuring(told))
+    return CompressedBundle(bundle, adopted, compressed)
+
+
+def card_for(model: keras.Model, splits: Splits, resize: ResizeMode = ResizeMode.STRETCH) -> ModelCard:
+    """A card for a model that another tool trained: labels from the data, size from the model.
+
+    Args:
+        model: The classifier.
+        splits: Its images; class folders in sorted order must be the model's outputs.
+        resize: How the model's training fitted images of other shapes; most pipelines stretch.
+
+    Raises:
+        ModelError: It is no image classifier with that many classes.
+    """
+    check_classifier(model, len(splits.labels))
+    height, width, channels = model.inputs[0].shape[1:]
+    spec = PreprocessSpec(width, height, resize, color=Color.RGB if channels == 3 else Color.GRAY)
+    return ModelCard(splits.labels, spec, splits.name, 0, splits.flips)
+
+
+def _prepare(splits: Splits, spec: PreprocessSpec, told: Told | None) -> tuple[Prepared, Prepared]:
+    def tell(done: int, planned: int) -> None:
+        if told:
+            told("images", done, planned)
+
+    return prepare(splits.train, spec, tell), prepare(splits.validation, spec)
+
+
+def _measuring(told: Told | None) -> Callable[[int, int], None] | None:
+    return (lambda done, planned: told("measure with the runtime", done, planned)) if told else None
+
+
+def _provenance(model: keras.Model, card: ModelCard, recipe: Recipe) -> dict[str, str]:
+    """What the bundle was made of and with, without a date: the same input gives the same bytes."""
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(weights.tobytes())
+    packages = ("edge-sdk", "tensorflow", "keras", "ai-edge-quantizer")
+    return {
+        "data": card.data,
+        "recipe": recipe.to_toml(),
+        "seed": str(card.seed),
+        "source_model": model.name,
+        "source_weights_sha256": digest.hexdigest(),
+        "versions": ", ".join(f"{package} {metadata.version(package)}" for package in packages),
+    }

@@ -1,0 +1,181 @@
+"""What labelled images are made of: where frames come from, sets of them, and the three parts learning needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from edge_sdk_runtime.images import as_frame, decode_image, read_image
+
+if TYPE_CHECKING:
+    from edge_sdk_runtime.preprocess import PreprocessSpec
+    from numpy.typing import NDArray
+
+__all__ = ["ArrayFrames", "EncodedFrames", "FileFrames", "FrameSource", "ImageSet", "SkippedImage", "Splits"]
+
+
+class FrameSource(Protocol):
+    """Where the frames of a set come from; may be read from several threads at once."""
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """Give one frame.
+
+        Args:
+            position: Which one, 0 or greater.
+
+        Returns:
+            `uint8 [height, width, 3]`, BGR.
+
+        Raises:
+            ImageReadError: The frame can no longer be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFrames:
+    """Frames out of one array.
+
+    Attributes:
+        pixels: `uint8 [N, height, width]` grey, or `[N, height, width, 1 or 3]` grey or RGB.
+    """
+
+    pixels: NDArray[np.uint8]
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """Give one frame as `FrameSource` says."""
+        return as_frame(self.pixels[position], order="rgb")
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFrames:
+    """Frames out of image files held in memory, decoded when asked for.
+
+    Attributes:
+        contents: Whole image files.
+        names: What to call each in an error.
+    """
+
+    contents: tuple[bytes, ...] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """Give one frame as `FrameSource` says."""
+        return decode_image(self.contents[position], self.names[position])
+
+
+@dataclass(frozen=True, eq=False)
+class FileFrames:
+    """Frames out of image files on disk, decoded when asked for unless they were kept.
+
+    Attributes:
+        paths: The files.
+        kept: Frames already decoded, by position: `uint8 [height, width, 3]`, BGR.
+    """
+
+    paths: tuple[Path, ...] = field(repr=False)
+    kept: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """Give one frame as `FrameSource` says."""
+        kept = self.kept.get(position)
+        return read_image(self.paths[position]) if kept is None else kept
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, read one at a time.
+
+    Attributes:
+        labels: Class names; a class index is a place in this tuple.
+        targets: `int64 [N]`, class index of each image.
+        names: What each image is called: its path relative to the folder, or such as "train/00012".
+        source: Where frames come from.
+        positions: `int64 [N]`, place of each image in the source.
+    """
+
+    labels: tuple[str, ...]
+    targets: NDArray[np.int64] = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+    source: FrameSource = field(repr=False)
+    positions: NDArray[np.int64] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images of each class, `int64 [classes]`."""
+        return np.bincount(self.targets, minlength=len(self.labels)).astype(np.int64, copy=False)
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """Read one image.
+
+        Args:
+            index: Which one, 0 to N - 1.
+
+        Returns:
+            `uint8 [height, width, 3]`, BGR; not to be written to.
+
+        Raises:
+            ImageReadError: The file was removed or damaged since the set was loaded.
+        """
+        return self.source.read(int(self.positions[index]))
+
+    def take(self, indices: NDArray[np.int64]) -> ImageSet:
+        """Make a set of some of these images, in the order given.
+
+        Args:
+            indices: `int64 [M]`, which ones, 0 to N - 1.
+
+        Returns:
+            A set of M images with the same labels, which reads from the same source.
+        """
+        names = tuple(self.names[index] for index in indices)
+        return replace(self, targets=self.targets[indices], names=names, positions=self.positions[indices])
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that was left out.
+
+    Attributes:
+        name: Its path relative to the folder.
+        reason: One line: the rule, what was received, the fix.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Labelled images in the three parts that learning needs; each part is in random order, so any slice is a fair sample.
+
+    Attributes:
+        name: What to call the data beside a figure.
+        train: Images to learn from.
+        validation: Images to choose by: when to stop, how far to compress.
+        test: Images to report figures on, used for nothing else.
+        skipped: Unreadable images, in the order they were met.
+        note: What must be said beside every figure; empty where nothing must.
+        spec: The preprocessing that leaves the images as they are, where all have one size; otherwise None.
+        flips: Whether a mirrored image keeps its label. True where that is not known.
+    """
+
+    name: str
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    skipped: tuple[SkippedImage, ...] = ()
+    note: str = ""
+    spec: PreprocessSpec | None = None
+    flips: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, the same in all three parts."""
+        return self.train.labels

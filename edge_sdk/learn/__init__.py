@@ -1,0 +1,1 @@
+"""Learning: the similarity encoder, prototypes, the head, and all of it in order."""
