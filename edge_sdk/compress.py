@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 import keras
 from edge_sdk_converters.keras_file import ModelCard
@@ -16,15 +15,11 @@ from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classif
 from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
 from edge_sdk_runtime import Bundle, Color, PreprocessSpec, ResizeMode
 
-from .data import ImageSet, Prepared, Splits, prepare
+from .data import Prepared, Splits, prepare
 from .errors import DataError
 from .learn.train import augmentation_for, examples
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["CompressedBundle", "Frames", "card_for", "compress"]
+__all__ = ["CompressedBundle", "card_for", "compress"]
 
 Told = Callable[[str, int, int], None]
 
@@ -42,25 +37,6 @@ class CompressedBundle:
     bundle: Bundle
     adopted: Adopted
     compressed: Compressed
-
-
-class Frames:
-    """An image set's frames as a sequence that decodes on access.
-
-    Args:
-        images: The set.
-    """
-
-    def __init__(self, images: ImageSet) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        if index >= len(self._images):
-            raise IndexError(index)
-        return self._images.frame(index)
 
 
 def compress(
@@ -109,7 +85,7 @@ def compress(
         model=compressed.model,
         quantize=recipe.quantize,
         calibration=train.x,
-        held_out=HeldOut(Frames(splits.test), splits.test.targets, splits.name),
+        held_out=HeldOut(splits.test, splits.test.targets, splits.name),
         forms=forms,
         provenance=_provenance(model, card, recipe),
     )

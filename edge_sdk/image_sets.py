@@ -111,7 +111,7 @@ class ImageSet:
         """Images of each class, `int64 [classes]`."""
         return np.bincount(self.targets, minlength=len(self.labels)).astype(np.int64, copy=False)
 
-    def frame(self, index: int) -> NDArray[np.uint8]:
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """Read one image.
 
         Args:

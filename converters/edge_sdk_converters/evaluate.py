@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from edge_sdk_runtime import Bundle, Classifier, LatencySummary
@@ -12,7 +12,17 @@ from edge_sdk_runtime import Bundle, Classifier, LatencySummary
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "embed", "evaluate"]
+__all__ = ["Evaluation", "Frames", "embed", "evaluate"]
+
+
+class Frames(Protocol):
+    """Frames that may be decoded on access: what a list of arrays offers, and no more."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
+        """`uint8 [height, width, 3]`, BGR; IndexError past the end."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Evaluation:
 
 def evaluate(
     bundle: Bundle,
-    frames: Iterable[NDArray[np.uint8]],
+    frames: Frames,
     targets: NDArray[np.int64],
     *,
     form: str | None = None,
@@ -58,7 +68,7 @@ def evaluate(
 
     Args:
         bundle: An opened bundle.
-        frames: `uint8 [height, width, 3]`, BGR, one per target and at least one; read one at a time.
+        frames: `uint8 [height, width, 3]`, BGR, one per target and at least one.
         targets: Class indices, `int64 [N]`.
         form: `"staged"` or `"fused"`; the bundle's own default where None.
         interpreter: Name of the interpreter; the first available where None.
@@ -68,14 +78,14 @@ def evaluate(
     predictions = np.empty(len(targets), np.int64)
     with Classifier(bundle, form=form, interpreter=interpreter, threads=threads) as classifier:
         classifier.warm_up(20)
-        for i, frame in enumerate(frames):
-            predictions[i] = classifier.classify(frame).class_index
+        for i in range(len(targets)):
+            predictions[i] = classifier.classify(frames[i]).class_index
             if progress:
                 progress(i + 1, len(targets))
         return Evaluation(bundle.manifest.labels, targets, predictions, classifier.summary())
 
 
-def embed(bundle: Bundle, frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def embed(bundle: Bundle, frames: Frames) -> NDArray[np.float32]:
     """Embeddings of frames by a staged bundle's encoder.
 
     Returns:
@@ -85,4 +95,6 @@ def embed(bundle: Bundle, frames: Iterable[NDArray[np.uint8]]) -> NDArray[np.flo
         UsageError: The bundle holds no staged form.
     """
     with Classifier(bundle, form="staged") as classifier:
-        return np.stack([classifier.pipeline.trace(frame)["embed"] for frame in frames]).astype(np.float32)
+        return np.stack(
+            [classifier.pipeline.trace(frame)["embed"] for frame in (frames[i] for i in range(len(frames)))]
+        ).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from edge_sdk_runtime.verify import GoldenVectors
 
 from .cost import count_macs, count_parameters
 from .errors import ModelError, ProofError
-from .evaluate import evaluate
+from .evaluate import Frames, evaluate
 from .quantize import QuantizeConfig, QuantizeMode, quantize
 from .source import is_opaque
 from .stages import Stages, has_stages, split_stages
@@ -45,7 +45,7 @@ class HeldOut:
         name: What the set is called.
     """
 
-    frames: Sequence[NDArray[np.uint8]]
+    frames: Frames
     targets: NDArray[np.int64]
     name: str
 

@@ -1,0 +1,1 @@
+"""The command `edge-sdk`, one module per verb."""

@@ -58,7 +58,9 @@ def _residual(x: keras.KerasTensor, filters: int, stride: int, name: str) -> ker
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _convolution(x: keras.KerasTensor, filters: int, stride: int, name: str, activate: bool = True) -> keras.KerasTensor:
+def _convolution(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, activate: bool = True
+) -> keras.KerasTensor:
     x = keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_act")(x) if activate else x

@@ -24,7 +24,9 @@ def build_head(features: int, classes: int, hidden: int = 32) -> keras.Model:
     return keras.Model(similarities, keras.layers.Dense(classes, activation="softmax", name="scores")(x), name="head")
 
 
-def train_head(head: keras.Model, train: Examples, validation: Examples, seed: int = 0, progress: Progress | None = None) -> None:
+def train_head(
+    head: keras.Model, train: Examples, validation: Examples, seed: int = 0, progress: Progress | None = None
+) -> None:
     """Train a head in place on features that are computed already.
 
     Args:

@@ -42,7 +42,7 @@ def test_frames_and_targets_belong_to_their_names(path: Path) -> None:
     for i, (name, target) in enumerate(zip(train.names, train.targets, strict=True)):
         index = int(name.removeprefix("train/"))
         assert target == data["y_train"][index]
-        np.testing.assert_array_equal(train.frame(i), data["x_train"][index, :, :, ::-1])
+        np.testing.assert_array_equal(train[i], data["x_train"][index, :, :, ::-1])
 
 
 def test_labels_and_columns_of_targets_are_taken_as_they_are_customary(path: Path) -> None:

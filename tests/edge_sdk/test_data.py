@@ -84,7 +84,7 @@ def test_preparing_is_what_the_device_does(photos: Path) -> None:
     np.testing.assert_array_equal(prepared.y, train.targets)
     preprocess = Preprocessor(spec)
     for i in range(len(train)):
-        np.testing.assert_array_equal(prepared.x[i], preprocess(train.frame(i)))
+        np.testing.assert_array_equal(prepared.x[i], preprocess(train[i]))
 
 
 @pytest.mark.parametrize(("channels", "color"), [(1, Color.GRAY), (3, Color.RGB)])

@@ -31,7 +31,7 @@ def names(splits: Splits) -> list[str]:
 
 def frame_named(splits: Splits, name: str) -> np.ndarray:
     images: ImageSet = next(part for part in (splits.train, splits.validation, splits.test) if name in part.names)
-    return images.frame(images.names.index(name))
+    return images[images.names.index(name)]
 
 
 def test_folder_names_are_sorted_labels_with_spaces_and_any_script(tmp_path: Path) -> None:
@@ -201,12 +201,12 @@ def test_the_limit_counts_per_class(tmp_path: Path) -> None:
 def test_frames_beyond_the_memory_budget_are_read_again(tmp_path: Path) -> None:
     write_classes(tmp_path, {"a": 3, "b": 3})
     lean, rich = read_folder(tmp_path, kept_bytes=100), read_folder(tmp_path)
-    np.testing.assert_array_equal(lean.train.frame(0), rich.train.frame(0))
+    np.testing.assert_array_equal(lean.train[0], rich.train[0])
     for path in list(tmp_path.rglob("*.png")):
         path.unlink()
-    assert rich.train.frame(0).shape == (4, 4, 3)
+    assert rich.train[0].shape == (4, 4, 3)
     with pytest.raises(OSError, match="readable"):
-        lean.train.frame(0)
+        lean.train[0]
 
 
 def test_progress_counts_the_files(tmp_path: Path) -> None:

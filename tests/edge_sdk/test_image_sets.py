@@ -18,13 +18,13 @@ def image_set(pixels: np.ndarray) -> ImageSet:
 
 
 def test_arrays_are_rgb_and_frames_are_bgr(rgb: np.ndarray) -> None:
-    np.testing.assert_array_equal(image_set(rgb).frame(1), rgb[1, :, :, ::-1])
+    np.testing.assert_array_equal(image_set(rgb)[1], rgb[1, :, :, ::-1])
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (3, 4, 5, 1)])
 def test_grey_arrays_become_three_equal_channels(shape: tuple[int, ...]) -> None:
     pixels = np.arange(60, dtype=np.uint8).reshape(shape)
-    frame = image_set(pixels).frame(2)
+    frame = image_set(pixels)[2]
     assert frame.shape == (4, 5, 3)
     for channel in range(3):
         np.testing.assert_array_equal(frame[:, :, channel], pixels[2].reshape(4, 5))
@@ -34,8 +34,8 @@ def test_taking_keeps_names_targets_and_frames_together(rgb: np.ndarray) -> None
     taken = image_set(rgb).take(np.array([2, 0])).take(np.array([1, 0, 0]))
     assert taken.names == ("x", "z", "z")
     assert taken.targets.tolist() == [0, 1, 1]
-    np.testing.assert_array_equal(taken.frame(0), rgb[0, :, :, ::-1])
-    np.testing.assert_array_equal(taken.frame(2), rgb[2, :, :, ::-1])
+    np.testing.assert_array_equal(taken[0], rgb[0, :, :, ::-1])
+    np.testing.assert_array_equal(taken[2], rgb[2, :, :, ::-1])
 
 
 def test_counts_include_classes_without_images(rgb: np.ndarray) -> None:

@@ -41,7 +41,7 @@ def test_digits_need_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     assert splits.labels == tuple("0123456789")
     assert splits.spec == PreprocessSpec(8, 8, color=Color.GRAY)
     assert not splits.flips
-    frames = np.stack([splits.train.frame(i) for i in range(100)])
+    frames = np.stack([splits.train[i] for i in range(100)])
     assert (frames.min(), frames.max()) == (0, 255)
 
 
@@ -65,7 +65,7 @@ def test_cifar10_is_read_from_the_archive_and_says_that_it_was_reencoded(
     assert splits.flips
     for i, (name, target) in enumerate(zip(splits.train.names, splits.train.targets, strict=True)):
         assert name.startswith(f"train/{splits.labels[target]}/")
-        assert splits.train.frame(i).mean() == pytest.approx(target * 20, abs=2)
+        assert splits.train[i].mean() == pytest.approx(target * 20, abs=2)
 
 
 def test_an_archive_with_other_classes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_what_is_not_in_the_folder_comes_from_keras(tmp_path: Path, monkeypatch:
     assert sizes(splits) == [30, 10, 10]
     assert splits.note == ""
     first = int(splits.test.names[0].removeprefix("test/"))
-    np.testing.assert_array_equal(splits.test.frame(0), x[first, :, :, ::-1])
+    np.testing.assert_array_equal(splits.test[0], x[first, :, :, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_real_grey_sets_are_whole(name: str) -> None:
     assert len(splits.train) + len(splits.validation) == 60_000
     assert splits.test.counts.sum() == 10_000
     assert len(splits.validation) == pytest.approx(6_000, abs=10)
-    assert splits.train.frame(0).shape == (28, 28, 3)
+    assert splits.train[0].shape == (28, 28, 3)
     assert splits.note == ""
 
 
@@ -138,7 +138,7 @@ def test_the_real_grey_sets_are_whole(name: str) -> None:
 def test_the_real_cifar10_has_ten_classes_in_colour() -> None:
     splits = read_named_set("cifar10", limit=20, seed=1)
     assert sizes(splits) == [180, 20, 200]
-    frames = np.stack([splits.train.frame(i) for i in range(180)])
+    frames = np.stack([splits.train[i] for i in range(180)])
     assert frames.shape == (180, 32, 32, 3)
     assert (frames[..., 0] != frames[..., 2]).any()
     assert splits.note

@@ -1,0 +1,66 @@
+"""What a report says of one bundle, measured with the runtime on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from edge_sdk_converters.evaluate import Evaluation, embed, evaluate
+from edge_sdk_runtime import Bundle
+
+from ..data import ImageSet
+
+if TYPE_CHECKING:
+    from edge_sdk_converters.pipeline import PassReport
+    from numpy.typing import NDArray
+
+__all__ = ["BundleResult", "measure"]
+
+_MAP_IMAGES = 1000
+"""More points than this make an embedding map a blot."""
+
+
+@dataclass(frozen=True)
+class BundleResult:
+    """One bundle in a report.
+
+    Attributes:
+        title: What the report calls it, such as `"float"`.
+        bundle: The bundle.
+        bundle_bytes: Size of its `.edge` file.
+        evaluation: Accuracy, confusion and latency on held-out images.
+        embeddings: `float32 [M, D]` of the first M held-out images, where the bundle has a staged form.
+        passes: What each pass did, where the bundle was compressed just now.
+    """
+
+    title: str
+    bundle: Bundle
+    bundle_bytes: int
+    evaluation: Evaluation
+    embeddings: NDArray[np.float32] | None = None
+    passes: tuple[PassReport, ...] = ()
+
+
+def measure(
+    title: str,
+    bundle: Bundle,
+    images: ImageSet,
+    *,
+    passes: tuple[PassReport, ...] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> BundleResult:
+    """Run a bundle on held-out images.
+
+    Args:
+        title: What the report calls it.
+        bundle: An opened bundle.
+        images: Held-out images with the bundle's classes.
+        passes: What each pass did, for the report.
+        progress: Told how many images are classified.
+    """
+    evaluation = evaluate(bundle, images, images.targets, progress=progress)
+    first = images.take(np.arange(min(_MAP_IMAGES, len(images))))
+    embeddings = embed(bundle, first) if bundle.manifest.staged else None
+    return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes)

@@ -1,0 +1,72 @@
+"""The comparison of bundles: one list of rows, for the terminal, the HTML page and JSON alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_sdk_runtime.cli.text import format_bytes, format_ns
+
+from .measure import BundleResult
+
+__all__ = ["Row", "as_json", "comparison"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the comparison.
+
+    Attributes:
+        name: What is compared.
+        values: One text per bundle.
+    """
+
+    name: str
+    values: tuple[str, ...]
+
+
+def comparison(results: Sequence[BundleResult]) -> list[Row]:
+    """Accuracy, cost, sizes and latency per stage, side by side.
+
+    Stages that only some of the bundles have are shown as `–` for the others.
+    """
+    measured = [result.bundle.manifest.measured for result in results]
+    rows = [
+        Row("accuracy on held-out images", tuple(f"{result.evaluation.accuracy:.2%}" for result in results)),
+        Row("parameters", tuple(_count(each.parameters) for each in measured)),
+        Row("multiply-accumulates", tuple(_count(each.macs) for each in measured)),
+        Row(".tflite size", tuple(format_bytes(each.tflite_bytes) for each in measured)),
+        Row("bundle size", tuple(format_bytes(result.bundle_bytes) for result in results)),
+    ]
+    stages = dict.fromkeys(stage for result in results for stage in result.evaluation.latency if stage != "total")
+    return rows + [
+        Row(f"{stage}, p50 / p95", tuple(_latency(result, stage) for result in results)) for stage in (*stages, "total")
+    ]
+
+
+def as_json(results: Sequence[BundleResult]) -> list[dict[str, Any]]:
+    """The same figures for a program to read; durations in nanoseconds, sizes in bytes."""
+    return [
+        {
+            "title": result.title,
+            "name": result.bundle.manifest.name,
+            "accuracy": result.evaluation.accuracy,
+            "images": len(result.evaluation.targets),
+            "parameters": result.bundle.manifest.measured.parameters,
+            "macs": result.bundle.manifest.measured.macs,
+            "tflite_bytes": result.bundle.manifest.measured.tflite_bytes,
+            "bundle_bytes": result.bundle_bytes,
+            "latency": {stage: vars(summary) for stage, summary in result.evaluation.latency.items()},
+        }
+        for result in results
+    ]
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _latency(result: BundleResult, stage: str) -> str:
+    summary = result.evaluation.latency.get(stage)
+    return "–" if summary is None else f"{format_ns(summary.p50_ns)} / {format_ns(summary.p95_ns)}"
