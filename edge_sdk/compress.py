@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -19,7 +19,7 @@ from .data import Prepared, Splits, prepare
 from .errors import DataError
 from .learn.train import augmentation_for, examples
 
-__all__ = ["CompressedBundle", "card_for", "compress"]
+__all__ = ["CompressedBundle", "card_for", "check_forms", "compress", "parse_input_range"]
 
 Told = Callable[[str, int, int], None]
 
@@ -110,6 +110,33 @@ def card_for(model: keras.Model, splits: Splits, resize: ResizeMode = ResizeMode
     return ModelCard(splits.labels, spec, splits.name, 0, splits.flips)
 
 
+def check_forms(forms: Sequence[str]) -> tuple[str, ...]:
+    """Inference forms as a user names them.
+
+    Raises:
+        DataError: One is neither staged nor fused.
+    """
+    for form in forms:
+        if form not in ("staged", "fused"):
+            raise DataError(f"form must be staged or fused. Received: {form!r}. Choose one of them, or both.")
+    return tuple(dict.fromkeys(forms))
+
+
+def parse_input_range(name: str | None) -> InputRange | None:
+    """A pixel range as a user names it; None where it is to be found out.
+
+    Raises:
+        DataError: It is none of the known ranges.
+    """
+    if name is None:
+        return None
+    try:
+        return InputRange(name)
+    except ValueError:
+        known = ", ".join(each.value for each in InputRange)
+        raise DataError(f"input range must be one of {known}. Received: {name!r}. Choose one of them.") from None
+
+
 def _prepare(splits: Splits, spec: PreprocessSpec, told: Told | None) -> tuple[Prepared, Prepared]:
     def tell(done: int, planned: int) -> None:
         if told:
@@ -130,7 +157,8 @@ def _provenance(model: keras.Model, card: ModelCard, recipe: Recipe) -> dict[str
     packages = ("edge-sdk", "tensorflow", "keras", "ai-edge-quantizer")
     return {
         "data": card.data,
-        "recipe": recipe.to_toml(),
+        "recipe": recipe.name,
+        "recipe_toml": recipe.to_toml(),
         "seed": str(card.seed),
         "source_model": model.name,
         "source_weights_sha256": digest.hexdigest(),

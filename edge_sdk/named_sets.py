@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -130,7 +132,8 @@ def _zip_part(archive: zipfile.ZipFile, chosen: NamedSet, part: str, limit: int 
 
 def _read_keras(chosen: NamedSet, limit: int | None, seed: int) -> _Parts:
     try:
-        parts = importlib.import_module(f"keras.datasets.{chosen.name}").load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for results; Keras reports its download there
+            parts = importlib.import_module(f"keras.datasets.{chosen.name}").load_data()
     except Exception as error:
         if not isinstance(error, (OSError, ValueError)) and type(error) is not Exception:
             raise  # Keras reports a failed download as a bare Exception, a damaged one as ValueError

@@ -218,27 +218,27 @@ BUILT_IN: Mapping[str, Recipe] = {
         Recipe("int8", "Weights and activations in int8: a quarter of the size, faster, nothing rewritten.", (_INT8,)),
         Recipe(
             "small",
-            "A third of the channels removed, layers factorized, int8: small and fast for about a point of accuracy at most.",
+            "A third of the channels removed, layers factorized, int8: small and fast, for about a point of accuracy.",
             (
-                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
-                Step(FactorizeConfig(energy=0.95), RecoverConfig(epochs=6, learning_rate=5e-4)),
+                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=8)),
+                Step(FactorizeConfig(energy=0.8), RecoverConfig(epochs=8)),
                 _INT8,
             ),
         ),
         Recipe(
             "smallest",
-            "Most channels removed in two rounds, layers factorized hard, int8: for the tightest storage.",
+            "Half of the channels removed in two rounds, layers factorized hard, int8: for the tightest storage.",
             (
-                Step(PruneConfig(fraction=0.4), RecoverConfig(epochs=10)),
-                Step(PruneConfig(fraction=0.4), RecoverConfig(epochs=10)),
-                Step(FactorizeConfig(energy=0.9), RecoverConfig(epochs=8, learning_rate=5e-4)),
+                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
+                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
+                Step(FactorizeConfig(energy=0.7), RecoverConfig(epochs=10)),
                 _INT8,
             ),
         ),
         Recipe(
             "fast",
             "Half of the channels removed, int8, no layer split in two: for the lowest latency.",
-            (Step(PruneConfig(fraction=0.5, multiple=8), RecoverConfig(epochs=12)), _INT8),
+            (Step(PruneConfig(fraction=0.5, multiple=8), RecoverConfig(epochs=10)), _INT8),
         ),
     )
 }

@@ -47,7 +47,7 @@ class TrainConfig:
     epochs: int | None = None
     learning_rate: float = 2e-3
     embedding: int = 64
-    width: int = 16
+    width: int = 24
     prototypes: int = 1
     similarity: Similarity = Similarity.COSINE
     seed: int = 0

@@ -11,12 +11,13 @@ from edge_sdk_converters.evaluate import Evaluation, embed, evaluate
 from edge_sdk_runtime import Bundle
 
 from ..data import ImageSet
+from ..errors import DataError
 
 if TYPE_CHECKING:
     from edge_sdk_converters.pipeline import PassReport
     from numpy.typing import NDArray
 
-__all__ = ["BundleResult", "measure"]
+__all__ = ["BundleResult", "check_labels", "measure"]
 
 _MAP_IMAGES = 1000
 """More points than this make an embedding map a blot."""
@@ -64,3 +65,16 @@ def measure(
     first = images.take(np.arange(min(_MAP_IMAGES, len(images))))
     embeddings = embed(bundle, first) if bundle.manifest.staged else None
     return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes)
+
+
+def check_labels(bundle: Bundle, images: ImageSet) -> None:
+    """Refuse images whose classes are not the bundle's.
+
+    Raises:
+        DataError: Names both.
+    """
+    if images.labels != bundle.manifest.labels:
+        raise DataError(
+            f"The images' classes must be the bundle's: {', '.join(bundle.manifest.labels)}. "
+            f"Received: {', '.join(images.labels)}. Pass the data the bundle was made for."
+        )

@@ -51,7 +51,13 @@ class Classification(NamedTuple):
         return sum(self.durations_ns)
 
     def top(self, k: int) -> list[tuple[str, float]]:
-        """The k most probable classes with their probabilities, best first."""
+        """The k most probable classes with their probabilities, best first; all of them where there are fewer.
+
+        Raises:
+            UsageError: k is less than 1.
+        """
+        if k < 1:
+            raise UsageError(f"k must be at least 1. Received: {k}. Ask for one class or more.")
         best = np.argsort(-self.scores, kind="stable")[:k]
         return [(self.labels[i], float(self.scores[i])) for i in best]
 

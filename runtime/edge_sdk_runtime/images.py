@@ -93,6 +93,10 @@ def as_frame(image: NDArray[np.generic], order: str = "rgb") -> NDArray[np.uint8
     Raises:
         FrameError: The array is none of these.
     """
+    if not isinstance(image, np.ndarray):
+        raise FrameError(
+            f"An image must be a NumPy array. Received: {type(image).__name__}. Convert it with numpy.asarray()."
+        )
     if image.dtype == np.uint16:
         image = (image.astype(np.uint16) >> 8).astype(np.uint8)
     channels = image.shape[2] if image.ndim == 3 else 1
@@ -118,7 +122,10 @@ def _is_truncated_jpeg(content: bytes) -> bool:
         return False
     position = len(_JPEG_START)
     while position + 4 <= len(content) and content[position] == 0xFF:
-        if content[position + 1] == _JPEG_SCAN:
+        if content[position + 1] == 0xFF:  # a fill byte; any number of them may stand before a marker
+            position += 1
+        elif content[position + 1] == _JPEG_SCAN:
             return content.find(_JPEG_END, position) < 0
-        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        else:
+            position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
     return True

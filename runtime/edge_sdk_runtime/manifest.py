@@ -136,6 +136,11 @@ class Manifest:
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
             raise UsageError(f"A classifier needs at least 2 labels. Received: {len(self.labels)}. Add classes.")
+        if self.staged and not all(0 <= label < len(self.labels) for label in self.staged.prototype_labels):
+            raise UsageError(
+                f"Every prototype's label must be a class index below {len(self.labels)}. "
+                f"Received: {list(self.staged.prototype_labels)}. Give each prototype the index of its class."
+            )
         if self.default_form not in self.forms:
             raise UsageError(
                 f"The default form must be one the bundle holds: {', '.join(self.forms) or 'none'}. "
@@ -171,7 +176,7 @@ class Manifest:
             "provenance": dict(self.provenance),
             "files": {name: vars(entry) for name, entry in self.files.items()},
         }
-        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -182,16 +187,20 @@ class Manifest:
             BundleCorruptError: It is no manifest: no JSON, a key missing, a value of the wrong kind.
         """
         try:
-            document = json.loads(text)
+            document = json.loads(text, parse_constant=_refuse_constant)
             _check_version(str(document["schema_version"]))
             return _manifest(document)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
             if isinstance(error, BundleVersionError):
                 raise
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise BundleCorruptError(
                 f"manifest.json must follow the bundle schema. Received: {what}. Copy the bundle again."
             ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name}, which is no JSON")
 
 
 def _check_version(version: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arrays import load_arrays
 from .errors import BundleCorruptError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class MlpHead:
                 "A head needs at least one layer and one bias per kernel. "
                 f"Received: {len(self.kernels)} kernels, {len(self.biases)} biases. Pass pairs."
             )
-        width = self.kernels[0].shape[0]
+        width = self.kernels[0].shape[0] if self.kernels[0].ndim else 1
         for index, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             if kernel.ndim != 2 or kernel.shape[0] != width or bias.shape != kernel.shape[1:]:
                 raise UsageError(
@@ -89,13 +90,13 @@ class MlpHead:
         Raises:
             BundleCorruptError: The bytes are no such file.
         """
+        arrays = load_arrays(content, "A head")
+        layers = range(len(arrays) // 2)
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                layers = range(len(file.files) // 2)
-                kernels = tuple(file[f"kernel_{i}"].astype(np.float32) for i in layers)
-                biases = tuple(file[f"bias_{i}"].astype(np.float32) for i in layers)
+            kernels = tuple(arrays[f"kernel_{i}"].astype(np.float32) for i in layers)
+            biases = tuple(arrays[f"bias_{i}"].astype(np.float32) for i in layers)
             return cls(kernels, biases)
-        except (KeyError, OSError, ValueError) as error:
+        except (KeyError, UsageError) as error:
             raise BundleCorruptError(
                 f"A head must be an .npz of kernels and biases. Received: {error}. Write the bundle again."
             ) from error

@@ -14,6 +14,7 @@ import numpy as np
 from .bundle import Bundle
 from .errors import BundleCorruptError, UsageError
 from .interpreters import Interpreter, InterpreterPlug, TensorInfo
+from .manifest import StagedForm
 from .mlp import MlpHead
 from .preprocess import Preprocessor, PreprocessSpec
 from .similarity import CompiledSimilarity
@@ -203,12 +204,26 @@ def _fused(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
 def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
     manifest, form = bundle.manifest, bundle.manifest.staged
     assert form is not None
-    table = bundle.read_arrays(form.prototypes)[""].astype(np.float32)
+    similarity = _similarity(bundle, form)
     content = bundle.read(form.head)
     head = plug.load(content, 1) if form.head.endswith(".tflite") else MlpHead.from_bytes(content)
     encoder = plug.load(bundle.read(form.encoder), threads)
-    similarity = CompiledSimilarity(table, form.similarity)
-    return StagedPipeline(manifest.preprocess, encoder, similarity, len(table), head, len(manifest.labels))
+    prototypes = len(form.prototype_labels)
+    return StagedPipeline(manifest.preprocess, encoder, similarity, prototypes, head, len(manifest.labels))
+
+
+def _similarity(bundle: Bundle, form: StagedForm) -> CompiledSimilarity:
+    arrays = bundle.read_arrays(form.prototypes)
+    table = arrays.get("", np.empty(0))
+    if table.ndim != 2 or len(table) != len(form.prototype_labels):
+        raise BundleCorruptError(
+            f"{form.prototypes} must hold one row for each of {len(form.prototype_labels)} prototype labels. "
+            f"Received: {list(table.shape)}. Write the bundle again."
+        )
+    try:
+        return CompiledSimilarity(table.astype(np.float32), form.similarity)
+    except UsageError as error:
+        raise BundleCorruptError(f"{form.prototypes}: {error}") from error
 
 
 def _expect(what: str, received: TensorInfo, expected: TensorInfo) -> None:

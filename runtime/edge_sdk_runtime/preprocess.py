@@ -71,10 +71,12 @@ class PreprocessSpec:
 
     def __post_init__(self) -> None:
         for name, value in (("width", self.width), ("height", self.height)):
-            if not 1 <= value <= MAX_SIDE:
+            if not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
                 raise UsageError(
-                    f"{name} must be between 1 and {MAX_SIDE} pixels. Received: {value}. Choose a size in that range."
+                    f"{name} must be a whole number between 1 and {MAX_SIDE} pixels. Received: {value!r}. Choose a size in that range."
                 )
+        for name, kind in (("resize", ResizeMode), ("interpolation", Interpolation), ("color", Color)):
+            _as_enum(self, name, kind)
 
     @property
     def channels(self) -> int:
@@ -85,6 +87,16 @@ class PreprocessSpec:
     def shape(self) -> tuple[int, int, int]:
         """Shape of one model input, `(height, width, channels)`."""
         return (self.height, self.width, self.channels)
+
+
+def _as_enum(spec: PreprocessSpec, name: str, kind: type[Enum]) -> None:
+    """Turn a field given as text into its enum, since members are compared by identity."""
+    value = getattr(spec, name)
+    try:
+        object.__setattr__(spec, name, kind(value))
+    except ValueError:
+        known = ", ".join(repr(member.value) for member in kind)
+        raise UsageError(f"{name} must be one of {known}. Received: {value!r}. Choose one of them.") from None
 
 
 @dataclass(frozen=True)
@@ -142,7 +154,7 @@ class Preprocessor:
         Raises:
             FrameError: The array is not such a frame.
         """
-        known = self._plans.get(frame.shape) if frame.dtype == np.uint8 else None
+        known = self._plans.get(frame.shape) if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 else None
         plan, scratch = known or self._prepare(frame)
         if not plan.fills:
             out.fill(0)
@@ -181,19 +193,25 @@ def check_frame(frame: NDArray[np.uint8]) -> None:
         )
 
 
+def _fit(width: int, height: int, within_width: int, within_height: int) -> tuple[int, int]:
+    """The largest size of the aspect ratio `width` : `height` that fits; at least 1 × 1 pixels.
+
+    In whole numbers, halves rounded up: floating point would fall beside the half, and elsewhere than another language does.
+    """
+    if width * within_height > height * within_width:
+        return within_width, max(1, (2 * height * within_width + width) // (2 * width))
+    return max(1, (2 * width * within_height + height) // (2 * height)), within_height
+
+
 def _plan(spec: PreprocessSpec, width: int, height: int) -> _Plan:
     """Work out the crop, the size to resize to and the place in the model input for frames of one shape."""
     left, top, crop_width, crop_height = 0, 0, width, height
     new_width, new_height = spec.width, spec.height
     if spec.resize is ResizeMode.CENTER_CROP:
-        scale = min(width / spec.width, height / spec.height)
-        crop_width = min(width, max(1, round(spec.width * scale)))
-        crop_height = min(height, max(1, round(spec.height * scale)))
+        crop_width, crop_height = _fit(spec.width, spec.height, width, height)
         left, top = (width - crop_width) // 2, (height - crop_height) // 2
     elif spec.resize is ResizeMode.LETTERBOX:
-        scale = min(spec.width / width, spec.height / height)
-        new_width = min(spec.width, max(1, round(width * scale)))
-        new_height = min(spec.height, max(1, round(height * scale)))
+        new_width, new_height = _fit(width, height, spec.width, spec.height)
     x, y = (spec.width - new_width) // 2, (spec.height - new_height) // 2
     shrinks = crop_width >= new_width and crop_height >= new_height
     area = spec.interpolation is Interpolation.AREA and shrinks

@@ -62,14 +62,14 @@ class GoldenVectors:
         """
         arrays = bundle.read_arrays(GOLDEN)
         expected = {stage: arrays[f"expected_{stage}"] for stage in STAGES if f"expected_{stage}" in arrays}
-        frames = [
-            arrays[f"frame_{i}"].astype(np.uint8) for i in range(sum(name.startswith("frame_") for name in arrays))
-        ]
-        if "scores" not in expected or any(len(rows) != len(frames) + 1 for rows in expected.values()):
+        names = [f"frame_{i}" for i in range(sum(name.startswith("frame_") for name in arrays))]
+        frames = [arrays[name] for name in names if name in arrays and _is_frame(arrays[name])]
+        complete = len(frames) == len(names) and "scores" in expected
+        if not complete or any(rows.ndim < 2 or len(rows) != len(names) + 1 for rows in expected.values()):
             raise BundleCorruptError(
                 f"Golden vectors must hold a row per frame and stage. Received: {sorted(arrays)}. Write the bundle again."
             )
-        return cls((*frames, golden_pattern()), expected)
+        return cls((*(frame.astype(np.uint8, copy=False) for frame in frames), golden_pattern()), expected)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,10 @@ def verify(bundle: Bundle, interpreter: str | InterpreterPlug | None = None) -> 
     checks: list[StageCheck] = []
     for form in bundle.manifest.forms:
         pipeline = make_pipeline(bundle, form, plug, threads=1)
-        checks += _compare(form, pipeline, golden, bundle.manifest.tolerances)
-        pipeline.close()
+        try:
+            checks += _compare(form, pipeline, golden, bundle.manifest.tolerances)
+        finally:
+            pipeline.close()
     return Verification(f"{plug.name} {plug.version()}", len(golden.frames), tuple(checks))
 
 
@@ -154,6 +156,10 @@ def _compare(form: str, pipeline: Pipeline, golden: GoldenVectors, tolerances: T
         worst = differences.mean(axis=1).max() if stage == "preprocess" else differences.max()
         checks.append(StageCheck(form, stage, float(worst), getattr(tolerances, stage)))
     return checks
+
+
+def _is_frame(array: NDArray[np.generic]) -> bool:
+    return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size > 0
 
 
 def _comparable(trace: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -45,7 +45,7 @@ def _as_text(manifest: Manifest) -> str:
         ("accuracy", f"{accuracy} ({measured.data})" if measured.data else accuracy),
         ("network", f"{_count(measured.parameters)} parameters, {_count(measured.macs)} multiply-accumulates"),
         ("proven with", ", ".join(manifest.interpreters) or "nothing"),
-        *((f"  {key}", value) for key, value in sorted(manifest.provenance.items())),
+        *((f"  {key}", value) for key, value in sorted(manifest.provenance.items()) if "\n" not in value),
     ]
     files = [
         ("file", "size"),

@@ -9,9 +9,11 @@ __all__ = ["format_bytes", "format_ns", "format_table"]
 
 def format_ns(nanoseconds: int) -> str:
     """A duration with a unit that suits it: `850 ns`, `42.3 µs`, `1.24 ms`, `2.10 s`."""
-    for limit, unit, divisor in ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000)):
-        if nanoseconds < limit:
-            return f"{nanoseconds} ns" if divisor == 1 else f"{nanoseconds / divisor:.3g} {unit}"
+    if nanoseconds < 1_000:
+        return f"{nanoseconds} ns"
+    for unit, divisor in (("µs", 1_000), ("ms", 1_000_000)):
+        if nanoseconds < 999.5 * divisor:  # from here on, three digits would round to 1e+03
+            return f"{nanoseconds / divisor:.3g} {unit}"
     return f"{nanoseconds / 1e9:.2f} s"
 
 
@@ -19,7 +21,7 @@ def format_bytes(size: int) -> str:
     """A size in bytes, and from 1,000 on in decimal kB or MB: `512 B`, `38.4 kB`, `1.27 MB`."""
     if size < 1_000:
         return f"{size} B"
-    return f"{size / 1e3:.1f} kB" if size < 1_000_000 else f"{size / 1e6:.2f} MB"
+    return f"{size / 1e3:.1f} kB" if size < 999_950 else f"{size / 1e6:.2f} MB"
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:

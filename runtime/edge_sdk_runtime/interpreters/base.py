@@ -55,15 +55,18 @@ class Interpreter(Protocol):
 class InterpreterPlug(Protocol):
     """A way to run a .tflite model.
 
-    A new plug implements these three and joins the ordered list in `select`.
+    A new plug implements these four and joins the ordered list in `select`.
     """
 
     @property
     def name(self) -> str:
         """What a user calls it, such as `"litert"`."""
 
+    def installed(self) -> bool:
+        """Whether the package is there, found out without importing it."""
+
     def version(self) -> str | None:
-        """The installed version, or None where it is not installed. Imports nothing heavy."""
+        """The installed version, or None where it is not installed."""
 
     def load(self, model: bytes, threads: int) -> Interpreter:
         """Load a model.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import InterpreterError
 from .base import TensorInfo
 
 if TYPE_CHECKING:
@@ -29,26 +30,36 @@ class FakeInterpreter:
         self.input = input
         self.output = output
         self.invocations = 0
+        self.closed = False
         self._function = function
         self._input = np.zeros(input.shape, input.dtype)
         self._output = np.zeros(output.shape, output.dtype)
 
     def input_view(self) -> NDArray[Any]:
         """The input tensor."""
+        self._expect_open()
         return self._input
 
     def invoke(self) -> None:
         """Call the function."""
+        self._expect_open()
         self.invocations += 1
         self._output[...] = self._function(self._input)
 
     def output_view(self) -> NDArray[Any]:
         """The output tensor."""
+        self._expect_open()
         return self._output
 
     def close(self) -> None:
-        """Forget the function's results."""
-        self._output.fill(0)
+        """Refuse every call until a plug loads it again."""
+        self.closed = True
+
+    def _expect_open(self) -> None:
+        if self.closed:
+            raise InterpreterError(
+                "A closed interpreter cannot run. Received: a call after close(). Load the bundle again."
+            )
 
 
 @dataclass(frozen=True)
@@ -63,11 +74,25 @@ class FakePlug:
     interpreters: dict[bytes, FakeInterpreter]
     name: str = "fake"
 
+    def installed(self) -> bool:
+        """Always: the fake ships with the runtime."""
+        return True
+
     def version(self) -> str | None:
-        """Always `"0"`: the fake ships with the runtime."""
+        """Always `"0"`."""
         return "0"
 
     def load(self, model: bytes, threads: int) -> FakeInterpreter:
-        """The interpreter made for these bytes; `threads` has no meaning here."""
+        """The interpreter made for these bytes; `threads` has no meaning here.
+
+        Raises:
+            InterpreterError: None was made for them.
+        """
         del threads
-        return self.interpreters[model]
+        if model not in self.interpreters:
+            raise InterpreterError(
+                f"A fake must be given an interpreter for every model. Received: {len(model)} other bytes. Add it to interpreters."
+            )
+        interpreter = self.interpreters[model]
+        interpreter.closed = False
+        return interpreter

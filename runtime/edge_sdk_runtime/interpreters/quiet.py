@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 __all__ = ["without_notices"]
 
@@ -23,7 +23,7 @@ def without_notices() -> Iterator[None]:
     except OSError:  # no standard error to hold back, as in a service that closed it
         yield
         return
-    with tempfile.TemporaryFile() as held:
+    with _scratch_file() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
@@ -34,3 +34,12 @@ def without_notices() -> Iterator[None]:
             for line in held:
                 if not line.startswith(_NOTICES):
                     os.write(2, line)
+
+
+def _scratch_file() -> IO[bytes]:
+    """A file without a name; in memory where the system has that, since every load of a model opens one."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("notices"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()

@@ -39,7 +39,7 @@ def choose_interpreter(
         return wanted
     name = wanted or os.environ.get(ENVIRONMENT_VARIABLE)
     for plug in plugs:
-        if name == plug.name or (not name and plug.version()):
+        if name == plug.name or (not name and plug.installed()):
             return plug
     if name:
         known = ", ".join(plug.name for plug in plugs)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterpreterError, InterpreterUnavailableError
@@ -33,8 +33,14 @@ class TflitePlug:
     module: str
     install: str
 
+    def installed(self) -> bool:
+        """Whether the package is there."""
+        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+
     def version(self) -> str | None:
         """The installed version, or None where it is not installed."""
+        from importlib import metadata  # 20 ms of imports that classifying does not need
+
         try:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
@@ -52,6 +58,14 @@ class TflitePlug:
             with without_notices():
                 interpreter = interpreter_class(model_content=model, num_threads=threads)
                 interpreter.allocate_tensors()
+        except (
+            ImportError,
+            SystemError,
+        ) as error:  # built for another NumPy: what imports well fails at the first model
+            raise InterpreterUnavailableError(
+                f"The interpreter {self.name} must fit the installed NumPy. "
+                f"Received: {_first_line(error.__cause__ or error)}. Run: {self.install}"
+            ) from error
         except (ValueError, RuntimeError) as error:
             raise InterpreterError(
                 f"{self.distribution} {self.version()} must be able to load the model. "
@@ -91,6 +105,8 @@ class TfliteInterpreter:
 
     def invoke(self) -> None:
         """Run the model; see `Interpreter.invoke`."""
+        if self._interpreter is None:
+            _closed()
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
@@ -112,5 +128,5 @@ def _tensor_info(details: dict[str, Any]) -> TensorInfo:
     return TensorInfo(tuple(int(side) for side in details["shape"]), details["dtype"].__name__)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0].rstrip(".")

@@ -1,0 +1,27 @@
+"""`python -m benchmarks`: every benchmark in full, then the page that shows them all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from .page import write_page
+
+BENCHMARKS = ("demo", "overhead", "cold_start")
+
+
+def main() -> int:
+    """Run each benchmark in a process of its own: none shall see what another imported."""
+    failed = [
+        name
+        for name in BENCHMARKS
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+    ]
+    write_page()
+    if failed:
+        sys.stderr.write(f"These benchmarks did not finish: {', '.join(failed)}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Import, load and first classification of an image file: the runtime against bare NumPy, OpenCV and LiteRT.
+
+Each side runs in a process of its own, in turn; the process times itself from its first statement, and its peak memory is
+what Linux accounts to it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from edge_sdk_runtime import Interpolation
+
+from .harness import Figure, Outcome, at_most, command
+from .models import photograph, random_bundle
+
+_SIDE = 96
+_GOAL = 1.5
+
+_RUNTIME = """
+import time; begun = time.perf_counter()
+import sys
+from edge_sdk_runtime import Classifier, read_image
+classifier = Classifier.load(sys.argv[1], form="fused")
+answer = classifier.classify(read_image(sys.argv[3])).class_index
+"""
+
+_BARE = f"""
+import time; begun = time.perf_counter()
+import sys
+import cv2, numpy
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model_path=sys.argv[2], num_threads=1)
+interpreter.allocate_tensors()
+image = interpreter.tensor(interpreter.get_input_details()[0]["index"])
+scores = interpreter.tensor(interpreter.get_output_details()[0]["index"])
+small = cv2.resize(cv2.imread(sys.argv[3]), ({_SIDE}, {_SIDE}), interpolation=cv2.INTER_AREA)
+cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=image()[0])
+interpreter.invoke()
+answer = int(scores()[0].argmax())
+"""
+
+_REPORT = """
+elapsed = time.perf_counter() - begun
+import json
+# Not getrusage: a child's figure there begins with what its parent had before exec.
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([elapsed, peak, answer]))
+"""
+
+
+def measure(quick: bool) -> Outcome:
+    """Median seconds and peak memory of both sides."""
+    runs = 2 if quick else 25
+    with tempfile.TemporaryDirectory() as name:
+        files = _files(Path(name))
+        for side in (_RUNTIME, _BARE):  # reads everything into the file cache once, for both alike
+            _run(side, files)
+        pairs = [(_run(_RUNTIME, files), _run(_BARE, files)) for _ in range(runs)]
+    assert len({answer for pair in pairs for _, _, answer in pair}) == 1, "both sides must classify alike"
+    (ours, our_memory), (bare, bare_memory) = (_medians([pair[i] for pair in pairs]) for i in (0, 1))
+    rows = [
+        {"side": "edge-sdk-runtime", "seconds p50": ours, "peak RSS MB": our_memory},
+        {"side": "bare NumPy + OpenCV + LiteRT", "seconds p50": bare, "peak RSS MB": bare_memory},
+    ]
+    figures = [
+        at_most("import + load + first classification, runtime / bare, p50", ours / bare, _GOAL),
+        Figure("peak RSS above bare", our_memory - bare_memory, "MB"),
+    ]
+    return Outcome(f"{_SIDE}×{_SIDE} int8 model, 640×480 JPEG, {runs} processes each, in turn", figures, rows)
+
+
+def _files(folder: Path) -> list[str]:
+    bundle = random_bundle(_SIDE, Interpolation.AREA)
+    bundle.write(folder / "model.edge")
+    (folder / "model.tflite").write_bytes(bundle.read("classifier.tflite"))
+    cv2.imwrite(str(folder / "photo.jpg"), photograph())
+    return [str(folder / name) for name in ("model.edge", "model.tflite", "photo.jpg")]
+
+
+def _run(side: str, files: list[str]) -> tuple[float, float, int]:
+    """Seconds, peak MB and the answer of one process."""
+    finished = subprocess.run(
+        [sys.executable, "-c", side + _REPORT, *files], capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes, answer = json.loads(finished.stdout)
+    return seconds, kilobytes * 1024 / 1e6, answer
+
+
+def _medians(measured: list[tuple[float, float, Any]]) -> tuple[float, float]:
+    return float(np.median([m[0] for m in measured])), float(np.median([m[1] for m in measured]))
+
+
+if __name__ == "__main__":
+    sys.exit(command("cold_start", measure))

@@ -1,0 +1,83 @@
+"""`edge-sdk compress`: a Keras classifier → a small, proven bundle."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from edge_sdk_runtime.preprocess import ResizeMode
+
+from .console import command, passes_table, results_table, say, tell_skipped, working
+from .options import Data, Json, Limit, Output, Seed, Strict
+
+__all__ = ["compress"]
+
+
+def compress(
+    model: Annotated[Path, typer.Argument(help="A .keras file, or the folder of a SavedModel.", show_default=False)],
+    data: Data,
+    output: Output,
+    recipe: Annotated[str, typer.Option(help="none, int8, small, smallest, fast, or a TOML file.")] = "small",
+    form: Annotated[
+        list[str] | None, typer.Option(help="staged or fused, the default first; may be given twice for both.")
+    ] = None,
+    input_range: Annotated[
+        str | None,
+        typer.Option(help="Pixels a foreign model was trained on: 0..255, 0..1 or -1..1 (default: found out)."),
+    ] = None,
+    resize: Annotated[
+        ResizeMode, typer.Option(help="For a foreign model: how its training fitted pictures.")
+    ] = ResizeMode.STRETCH,
+    seed: Seed = 0,
+    limit: Limit = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Carry out a recipe on any Keras image classifier and write a bundle that the runtime has proven.
+
+    The pictures recover the network after each pass, calibrate int8, and the held-out ones measure the result. A model from
+    edge-sdk train knows its labels, preprocessing and split; for any other, the class folders, sorted, are its outputs in order.
+    """
+    from edge_sdk_converters.recipe import load_recipe
+
+    plan = load_recipe(recipe)
+    with working() as told:
+        from edge_sdk_converters.keras_file import load_keras
+
+        from ..compress import card_for, check_forms, parse_input_range
+        from ..compress import compress as run
+        from ..data import load_images
+        from ..report.measure import measure
+        from ..report.tables import as_json as figures
+
+        forms, pixels = check_forms(form or []), parse_input_range(input_range)
+        network, card = load_keras(model)
+        split_seed = card.seed if card else seed
+        splits = load_images(data, seed=split_seed, strict=strict, limit=limit, progress=partial(told, "read"))
+        card = card or card_for(network, splits, resize)
+        result = run(network, card, splits, plan, name=output.stem, forms=forms, input_range=pixels, told=told)
+        result.bundle.write(output)
+        measured = measure(
+            plan.name,
+            result.bundle,
+            splits.test,
+            passes=result.compressed.reports,
+            progress=partial(told, "time"),
+        )
+    tell_skipped(splits)
+    if as_json:
+        say(json.dumps({"bundle": str(output), **figures([measured])[0]}, ensure_ascii=False, indent=2))
+        return
+    if result.adopted.accuracies:
+        found = ", ".join(f"{each.value} {share:.1%}" for each, share in result.adopted.accuracies.items())
+        say(f"Accuracy of the model as it came, by the pixel range it could have been trained on: {found}.")
+    passes_table(result.compressed.reports)
+    results_table([measured])
+    say(
+        f"{output} is written and proven with {', '.join(result.bundle.manifest.interpreters)}.",
+        "Next, here or on the device (pip install edge-sdk-runtime):",
+        f"  {command('edge-run')} classify {output} PICTURE.jpg",
+    )

@@ -1,0 +1,86 @@
+"""What several test files share and nobody wants to wait for twice: digits, and one tiny classifier that has learnt them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import keras
+    from edge_sdk_converters.pipeline import LearningData
+
+    from edge_sdk.compress import CompressedBundle
+    from edge_sdk.image_sets import Splits
+    from edge_sdk.learn.train import Trained
+
+# Keras and TensorFlow take seconds to import, and most of the runtime's tests need neither: every fixture imports its own.
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    """60 handwritten digits of each class, 8×8 grey: 420 to learn from, 60 to validate with, 120 to test with."""
+    from edge_sdk.data import load_images
+
+    return load_images("digits", limit=60)
+
+
+@pytest.fixture(scope="session")
+def trained(digits: Splits) -> Trained:
+    """A staged classifier of the digits with 6,000 weights; leave it as it is."""
+    from edge_sdk.learn.train import TrainConfig, train_classifier
+
+    assert digits.spec is not None
+    return train_classifier(digits, digits.spec, TrainConfig(epochs=20, width=8, embedding=16))
+
+
+@pytest.fixture(scope="session")
+def data(trained: Trained) -> LearningData:
+    """The digits that `trained` learnt from, without augmentation."""
+    from edge_sdk_converters.pipeline import LearningData
+
+    from edge_sdk.learn.train import examples
+
+    return LearningData(examples(trained.train), examples(trained.validation))
+
+
+@pytest.fixture(scope="session")
+def classifier(trained: Trained, data: LearningData) -> keras.Model:
+    """`trained` under the contract, nested models inlined; leave it as it is."""
+    from edge_sdk_converters.source import adopt
+
+    return adopt(trained.model, data.validation, 10).model
+
+
+@pytest.fixture(scope="session")
+def plain(data: LearningData) -> keras.Model:
+    """A convolution and a dense layer that give logits for digits scaled to 0..1; leave it as it is."""
+    import keras
+    from edge_sdk_converters.training import Examples, FitConfig, fit
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, name="logits"),
+        ],
+        name="plain",
+    )
+    train, validation = (Examples(part.x.astype("float32") / 255, part.y) for part in (data.train, data.validation))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    fit(model, train, validation, FitConfig(12, 1e-2, seed=1), loss=loss)
+    return model
+
+
+@pytest.fixture(scope="session")
+def compressed(trained: Trained, digits: Splits) -> CompressedBundle:
+    """`trained` after the recipe small with short recoveries."""
+    from edge_sdk_converters.recipe import BUILT_IN
+
+    from edge_sdk.compress import compress
+    from tests.converters.helpers import hurried
+
+    return compress(trained.model, trained.card, digits, hurried(BUILT_IN["small"]), name="digits")

@@ -1,0 +1,218 @@
+"""The commands as a person types them, wrong input included: one clear line, the right exit status, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from edge_sdk_runtime.cli.main import main as edge_run
+
+from edge_sdk.cli.main import main
+from tests.end_to_end.bundles import digits_bundle, write_digit
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder per class, as a person brings it: two easy classes in colour."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for label, colour in (("blue mug", (200, 60, 40)), ("tasse été", (40, 60, 200))):
+        (folder / label).mkdir()
+        for i in range(20):
+            noise = rng.integers(-40, 40, (24, 32, 3))
+            image = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            (folder / label / f"{i:02}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    return folder
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def refused(arguments: Sequence[object], capfd: pytest.CaptureFixture[str]) -> str:
+    """The one line with which a command refuses; anything else fails."""
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capfd.readouterr()
+    errors = [line for line in lines(err) if line.startswith("edge-sdk: ")]
+    assert len(errors) == 1, err
+    assert "Traceback" not in out + err
+    assert "Received: " in errors[0]
+    return errors[0]
+
+
+def test_from_folder_to_classified_picture(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, bundle = tmp_path / "mugs.keras", tmp_path / "mugs.edge"
+    train = ["train", photos, "-o", model, "--size", 16, "--epochs", 6, "--width", 8, "--embedding", 8]
+    assert main([str(part) for part in train]) == 0
+    assert main(["compress", str(model), "--data", str(photos), "-o", str(bundle), "--json"]) == 0
+    capfd.readouterr()
+    assert main(["evaluate", str(bundle), "--data", str(photos), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["accuracy"] == 1.0
+    assert edge_run(["classify", str(bundle), str(photos / "tasse été" / "00.png")]) == 0
+    assert "tasse été" in capfd.readouterr().out
+    page = tmp_path / "report.html"
+    assert main(["report", str(bundle), str(bundle), "--data", str(photos), "-o", str(page)]) == 0
+    assert "tasse été" in page.read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mugs.edge", "mugs.keras", "report.html"]
+
+
+def test_a_model_of_another_tool_is_compressed_too(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, activation="relu")(image)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(2)(x))
+    from edge_sdk_runtime import PreprocessSpec, ResizeMode
+
+    from edge_sdk.data import load_images, prepare
+
+    train = prepare(load_images(photos).train, PreprocessSpec(16, 16, ResizeMode.STRETCH))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(train.x / np.float32(255), train.y, epochs=60, verbose=0)
+    path = tmp_path / "plain.keras"
+    with pytest.warns(DeprecationWarning, match="copy keyword"):
+        model.save(path)
+    assert (
+        main(["compress", str(path), "--data", str(photos), "--recipe", "int8", "-o", str(tmp_path / "plain.edge")])
+        == 0
+    )
+    assert "0..1 100.0%" in capfd.readouterr().out
+    assert edge_run(["verify", str(tmp_path / "plain.edge")]) == 0
+
+
+def test_evaluate_answers_no_with_status_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "digits.edge"
+    digits_bundle().write(path)
+    assert main(["evaluate", str(path), "--data", "digits", "--limit", "10", "--min-accuracy", "1"]) == 1
+    assert "below" in capfd.readouterr().err
+
+
+def test_bad_images_among_good_ones_are_named_and_counted(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mixed"
+    for source in photos.rglob("*.png"):
+        target = folder / source.relative_to(photos)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    (folder / "blue mug" / "empty.jpg").write_bytes(b"")
+    (folder / "blue mug" / "cut.png").write_bytes((photos / "blue mug" / "00.png").read_bytes()[:200])
+    arguments = ["train", str(folder), "-o", str(tmp_path / "m.keras"), "--size", "16", "--epochs", "1"]
+    assert main(arguments) == 0
+    err = capfd.readouterr().err
+    assert "Skipped 2 unreadable images" in err and "empty.jpg" in err and "cut.png" in err
+    assert "--strict" in err
+    assert main([*arguments, "--strict"]) == 2
+
+
+@pytest.mark.parametrize("make", ["nothing", "empty", "one-class", "file"])
+def test_folders_that_cannot_be_learnt_from(
+    make: str, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "data"
+    if make == "empty":
+        source.mkdir()
+    elif make == "one-class":
+        (source / "only").mkdir(parents=True)
+        (source / "only" / "a.png").write_bytes((photos / "blue mug" / "00.png").read_bytes())
+    elif make == "file":
+        source.write_text("hello")
+    refused(["train", source, "-o", tmp_path / "m.keras"], capfd)
+    assert not (tmp_path / "m.keras").exists()
+
+
+def test_models_that_are_no_classifier(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    assert "text.keras" in refused(["compress", text, "--data", photos, "-o", tmp_path / "x.edge"], capfd)
+    path = tmp_path / "regression.keras"
+    with pytest.warns(DeprecationWarning, match="copy keyword"):
+        keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)]).save(path)
+    assert "[None, 5]" in refused(["compress", path, "--data", photos, "-o", tmp_path / "x.edge"], capfd)
+    assert not (tmp_path / "x.edge").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [
+        ('[[pass]]\nkind = "prune"\nfractoin = 0.5', "fractoin"),
+        ('[[pass]]\nkind = "prune"\nfraction = 1.5', "1.5"),
+        ('[[pass]]\nkind = "shrink"', "shrink"),
+        ("[[pass", "recipe.toml"),
+    ],
+)
+def test_recipes_with_mistakes(
+    recipe: str, named: str, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe)
+    error = refused(
+        ["compress", tmp_path / "m.keras", "--data", photos, "--recipe", path, "-o", tmp_path / "x.edge"], capfd
+    )
+    assert named in error
+
+
+def test_bundles_that_are_damaged_or_too_new(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, image = tmp_path / "digits.edge", tmp_path / "digit.png"
+    write_digit(image)
+    content = digits_bundle().to_bytes()
+    damaged = {
+        "truncated": content[: len(content) // 2],
+        "altered": content.replace(digits_bundle().read("encoder.tflite")[-64:], bytes(64)),
+        "newer": content.replace(b'"schema_version": "1.0"', b'"schema_version": "9.0"'),
+        "no bundle": b"hello",
+    }
+    for what, altered in damaged.items():
+        assert altered != content, what
+        path.write_bytes(altered)
+        assert edge_run(["classify", str(path), str(image)]) == 2
+        out, err = capfd.readouterr()
+        assert len(lines(err)) == 1 and out == "", what
+        assert refused(["evaluate", path, "--data", "digits"], capfd)
+
+
+def test_a_full_disk_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None:
+    """A limit on file size makes writing fail as a full disk does."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from edge_sdk.cli.main import main; import keras;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["train", str(photos), "-o", str(tmp_path / "m.keras"), "--size", "16", "--epochs", "1"]
+    finished = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert finished.returncode == 2, finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupting_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(photos), "-o", str(tmp_path / "m.keras"), "--size", "64", "--epochs", "10000"]
+    command = [sys.executable, "-c", "import sys; from edge_sdk.cli.main import main; sys.exit(main())", *arguments]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "TTY_COMPATIBLE": "1"}
+    ) as process:
+        time.sleep(12)  # importing TensorFlow takes some of it; whatever is being done then has to stop cleanly
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Interrupted" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    from edge_sdk.errors import DataError
+
+    with pytest.raises(DataError):
+        main(["train", str(tmp_path / "nothing"), "-o", str(tmp_path / "m.keras"), "--debug"])

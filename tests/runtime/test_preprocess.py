@@ -1,0 +1,267 @@
+"""Every mode against expressions written with OpenCV alone."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from edge_sdk_runtime import Color, FrameError, Interpolation, Preprocessor, PreprocessSpec, ResizeMode, UsageError
+from hypothesis import given
+from hypothesis import strategies as st
+
+WIDTH, HEIGHT = 24, 16
+SHAPES = [  # height, width
+    (64, 96),  # the model's aspect ratio, bigger
+    (75, 131),  # bigger, odd
+    (131, 75),
+    (9, 13),  # smaller
+    (16, 24),  # equal
+    (24, 16),  # bigger one way, smaller the other
+    (16, 40),  # equal one way
+    (40, 24),
+    (1, 1),
+    (2, 700),  # very wide
+    (700, 2),  # very tall
+    (1, 300),
+    (300, 1),
+]
+EVERY_SPEC = [
+    PreprocessSpec(WIDTH, HEIGHT, resize, interpolation, color)
+    for resize in ResizeMode
+    for interpolation in Interpolation
+    for color in Color
+]
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
+
+
+def resized(frame: np.ndarray, width: int, height: int, interpolation: Interpolation) -> np.ndarray:
+    shrinks = frame.shape[1] >= width and frame.shape[0] >= height
+    flag = cv2.INTER_AREA if shrinks and interpolation is Interpolation.AREA else cv2.INTER_LINEAR
+    return cv2.resize(frame, (width, height), interpolation=flag)
+
+
+def half_up(number: Fraction) -> int:
+    return math.floor(number + Fraction(1, 2))
+
+
+def center_cropped(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    rows, columns = frame.shape[:2]
+    if columns * height > rows * width:
+        kept = max(1, half_up(Fraction(rows * width, height)))
+        return frame[:, (columns - kept) // 2 :][:, :kept]
+    kept = max(1, half_up(Fraction(columns * height, width)))
+    return frame[(rows - kept) // 2 :][:kept]
+
+
+def letterboxed(frame: np.ndarray, width: int, height: int, interpolation: Interpolation) -> np.ndarray:
+    rows, columns = frame.shape[:2]
+    new_width, new_height = width, height
+    if columns * height > rows * width:
+        new_height = max(1, half_up(Fraction(rows * width, columns)))
+    else:
+        new_width = max(1, half_up(Fraction(columns * height, rows)))
+    top, left = (height - new_height) // 2, (width - new_width) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + new_height, left : left + new_width] = resized(frame, new_width, new_height, interpolation)
+    return canvas
+
+
+def expected(frame: np.ndarray, spec: PreprocessSpec) -> np.ndarray:
+    frame = np.ascontiguousarray(frame)
+    if spec.resize is ResizeMode.LETTERBOX:
+        fitted = letterboxed(frame, spec.width, spec.height, spec.interpolation)
+    else:
+        part = center_cropped(frame, spec.width, spec.height) if spec.resize is ResizeMode.CENTER_CROP else frame
+        fitted = resized(np.ascontiguousarray(part), spec.width, spec.height, spec.interpolation)
+    if spec.color is Color.GRAY:
+        return cv2.cvtColor(fitted, cv2.COLOR_BGR2GRAY)[:, :, np.newaxis]
+    return cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB)
+
+
+def spec_id(spec: PreprocessSpec) -> str:
+    return f"{spec.resize.value}-{spec.interpolation.value}-{spec.color.value}"
+
+
+every_spec = pytest.mark.parametrize("spec", EVERY_SPEC, ids=spec_id)
+
+
+@every_spec
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_matches_plain_opencv(spec: PreprocessSpec, shape: tuple[int, int]) -> None:
+    frame = noise(*shape, 3)
+    image = Preprocessor(spec)(frame)
+    assert (image.shape, image.dtype) == (spec.shape, np.uint8)
+    np.testing.assert_array_equal(image, expected(frame, spec))
+
+
+@every_spec
+@pytest.mark.parametrize(
+    "view",
+    [
+        np.s_[::-1],
+        np.s_[:, ::-1],
+        np.s_[:, :, ::-1],
+        np.s_[::2, ::3],
+        np.s_[::-2, ::-1],
+        np.s_[5:40, 7:60],
+    ],
+    ids=["upside-down", "mirrored", "channels-reversed", "skipping", "skipping-backwards", "part"],
+)
+def test_views_give_what_their_copies_give(spec: PreprocessSpec, view: Any) -> None:
+    frame = noise(80, 90, 3)[view]
+    assert not frame.flags.c_contiguous
+    before = frame.copy()
+    np.testing.assert_array_equal(Preprocessor(spec)(frame), expected(before, spec))
+    np.testing.assert_array_equal(frame, before)
+
+
+def test_transposed_views_give_what_their_copies_give() -> None:
+    frame = noise(50, 70, 3).transpose(1, 0, 2)
+    np.testing.assert_array_equal(Preprocessor(EVERY_SPEC[0])(frame), expected(frame, EVERY_SPEC[0]))
+
+
+@every_spec
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_into_writes_the_given_memory_and_nothing_else(spec: PreprocessSpec, shape: tuple[int, int]) -> None:
+    frame = noise(*shape, 3)
+    buffer = np.full((3, *spec.shape), 77, np.uint8)
+    Preprocessor(spec).into(frame, buffer[1])
+    np.testing.assert_array_equal(buffer[1], expected(frame, spec))
+    assert (buffer[0] == 77).all()
+    assert (buffer[2] == 77).all()
+
+
+@every_spec
+def test_read_only_frames_are_accepted(spec: PreprocessSpec) -> None:
+    frame = noise(30, 40, 3)
+    frame.flags.writeable = False
+    np.testing.assert_array_equal(Preprocessor(spec)(frame), expected(frame, spec))
+
+
+@every_spec
+def test_no_state_leaks_between_frames_of_different_shapes(spec: PreprocessSpec) -> None:
+    preprocess = Preprocessor(spec)
+    out = np.empty(spec.shape, np.uint8)
+    for shape in [*SHAPES, *reversed(SHAPES), *SHAPES]:
+        frame = noise(*shape, 3)
+        preprocess.into(frame, out)
+        np.testing.assert_array_equal(out, expected(frame, spec), err_msg=f"frame {shape}")
+
+
+def test_more_shapes_than_are_remembered() -> None:
+    preprocess = Preprocessor(EVERY_SPEC[-1])
+    for width in [*range(1, 150), *range(1, 150)]:
+        frame = noise(20, width, 3)
+        np.testing.assert_array_equal(preprocess(frame), expected(frame, EVERY_SPEC[-1]))
+
+
+def test_results_are_arrays_of_their_own() -> None:
+    preprocess = Preprocessor(PreprocessSpec(4, 4))
+    first = preprocess(np.full((8, 8, 3), 10, np.uint8))
+    preprocess(np.full((8, 8, 3), 200, np.uint8))
+    assert (first == 10).all()
+
+
+sides = st.integers(1, 60)
+
+
+@given(sides, sides, sides, sides, st.sampled_from(EVERY_SPEC))
+def test_any_frame_fits_any_input(width: int, height: int, columns: int, rows: int, kind: PreprocessSpec) -> None:
+    spec = PreprocessSpec(width, height, kind.resize, kind.interpolation, kind.color)
+    frame = noise(rows, columns, 3)
+    np.testing.assert_array_equal(Preprocessor(spec)(frame), expected(frame, spec))
+
+
+@pytest.mark.parametrize(
+    ("mode", "columns", "rows"),
+    [(ResizeMode.LETTERBOX, 13, 208), (ResizeMode.LETTERBOX, 169, 208), (ResizeMode.CENTER_CROP, 82, 69)],
+)
+def test_halves_of_a_pixel_round_up(mode: ResizeMode, columns: int, rows: int) -> None:
+    """Shapes whose exact size ends in one half; in floating point the same formula gives a little less."""
+    spec = PreprocessSpec(160, 120, mode, Interpolation.LINEAR)
+    frame = noise(rows, columns, 3)
+    np.testing.assert_array_equal(Preprocessor(spec)(frame), expected(frame, spec))
+
+
+@pytest.mark.parametrize("mode", [ResizeMode.LETTERBOX, ResizeMode.CENTER_CROP])
+def test_geometry_is_exact_for_all_small_shapes(mode: ResizeMode) -> None:
+    frame = noise(41, 41, 3)
+    for width, height in ((6, 4), (7, 9), (10, 3)):
+        spec = PreprocessSpec(width, height, mode, Interpolation.LINEAR)
+        preprocess = Preprocessor(spec)
+        for rows in range(1, 41):
+            for columns in range(1, 41):
+                part = frame[:rows, :columns]
+                assert np.array_equal(preprocess(part), expected(part, spec)), (width, height, rows, columns)
+
+
+def test_red_is_first_in_rgb_and_weighs_three_tenths_in_grey() -> None:
+    red = np.zeros((5, 5, 3), np.uint8)
+    red[:, :, 2] = 200
+    assert Preprocessor(PreprocessSpec(2, 2))(red)[0, 0].tolist() == [200, 0, 0]
+    assert Preprocessor(PreprocessSpec(2, 2, color=Color.GRAY))(red)[0, 0].tolist() == [60]  # 0.299 · 200, BT.601
+
+
+def test_letterbox_is_black_around_the_whole_frame() -> None:
+    image = Preprocessor(PreprocessSpec(8, 8, ResizeMode.LETTERBOX))(np.full((20, 40, 3), 255, np.uint8))
+    assert image[:, 0, 0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("frame", "received", "fix"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"float32 \[4, 4, 3\]", "as_frame"),
+        (np.zeros((4, 4, 3), np.int8), r"int8 \[4, 4, 3\]", "as_frame"),
+        (np.zeros((4, 4), np.uint8), r"uint8 \[4, 4\]", "as_frame"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 \[4, 4, 4\]", "as_frame"),
+        (np.zeros((4, 4, 1), np.uint8), r"uint8 \[4, 4, 1\]", "as_frame"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"uint8 \[1, 4, 4, 3\]", "as_frame"),
+        (np.zeros((0, 4, 3), np.uint8), r"uint8 \[0, 4, 3\]", "as_frame"),
+        (np.zeros((4, 0, 3), np.uint8), r"uint8 \[4, 0, 3\]", "as_frame"),
+        ([[[1, 2, 3]]], "list", "read_image"),
+        (None, "NoneType", "read_image"),
+        ("photo.jpg", "str", "read_image"),
+    ],
+)
+def test_refuses_what_is_no_frame(frame: Any, received: str, fix: str) -> None:
+    preprocess = Preprocessor(PreprocessSpec(2, 2))
+    with pytest.raises(FrameError, match=rf"Received: {received}\. .*{fix}\(\)\.$"):
+        preprocess(frame)
+
+
+def test_a_known_shape_does_not_let_another_type_pass() -> None:
+    preprocess = Preprocessor(PreprocessSpec(2, 2))
+    preprocess(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(FrameError, match="float64"):
+        preprocess(np.zeros((4, 4, 3)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0, -1, 4097, 32.0, float("nan"), "32", None])
+def test_refuses_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(UsageError, match=r"width must be .* 4096 .*Received: .*Choose"):
+        PreprocessSpec(size, 8)
+    with pytest.raises(UsageError, match="height must be"):
+        PreprocessSpec(8, size)
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_accepts_sizes_up_to_the_limits(size: int) -> None:
+    assert PreprocessSpec(size, 1).shape == (1, size, 3)
+
+
+def test_text_becomes_the_enum_it_names() -> None:
+    assert PreprocessSpec(8, 4, "letterbox", "linear", "gray") == PreprocessSpec(  # type: ignore[arg-type]
+        8, 4, ResizeMode.LETTERBOX, Interpolation.LINEAR, Color.GRAY
+    )
+    assert PreprocessSpec(8, 4, color="rgb").channels == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["resize", "interpolation", "color"])
+def test_refuses_modes_that_do_not_exist(field: str) -> None:
+    with pytest.raises(UsageError, match=rf"{field} must be one of '.*Received: 'crop'"):
+        PreprocessSpec(8, 4, **{field: "crop"})  # type: ignore[arg-type]
