@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+
 from edge_sdk_runtime import Interpolation
 
 from .harness import Figure, Outcome, at_most, command

@@ -12,11 +12,10 @@ from .harness import Figure, Outcome, at_least, at_most, command
 
 def measure(quick: bool) -> Outcome:
     """Run the demo and compare its two bundles."""
-    from edge_sdk_converters.recipe import BUILT_IN
-
     from edge_sdk.data import load_images
     from edge_sdk.demo import run_demo
     from edge_sdk.report.tables import comparison
+    from edge_sdk_converters.recipe import BUILT_IN
 
     begun = time.perf_counter()
     splits = load_images("digits", limit=20 if quick else None)

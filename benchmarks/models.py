@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from edge_sdk_runtime import Bundle, Interpolation, PreprocessSpec, ResizeMode
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ def random_bundle(
         seed: Of the weights.
     """
     import keras
+
+    from edge_sdk.learn.encoder import build_encoder
+    from edge_sdk.learn.head import build_head
     from edge_sdk_converters.graph import flatten
     from edge_sdk_converters.layers import PrototypeSimilarity
     from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
     from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
-
-    from edge_sdk.learn.encoder import build_encoder
-    from edge_sdk.learn.head import build_head
 
     keras.utils.set_random_seed(seed)
     spec = PreprocessSpec(side, side, ResizeMode.STRETCH, interpolation)

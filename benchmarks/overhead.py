@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+
 from edge_sdk_runtime import Bundle, Classifier, Interpolation, MlpHead
 from edge_sdk_runtime.interpreters.quiet import without_notices
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 from .errors import DataError

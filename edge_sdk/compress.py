@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 import keras
+
 from edge_sdk_converters.keras_file import ModelCard
 from edge_sdk_converters.pipeline import Compressed, LearningData, run_recipe
 from edge_sdk_converters.recipe import Recipe

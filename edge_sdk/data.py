@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from edge_sdk_runtime.preprocess import Preprocessor, PreprocessSpec
 
 from .array_files import read_npz

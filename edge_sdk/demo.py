@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+
 from edge_sdk_converters.keras_file import save_keras
 from edge_sdk_converters.recipe import BUILT_IN, Recipe
 from edge_sdk_runtime.files import write_atomically

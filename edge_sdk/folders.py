@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from edge_sdk_runtime.errors import ImageReadError
 from edge_sdk_runtime.images import IMAGE_SUFFIXES, read_image
 

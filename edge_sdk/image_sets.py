@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
 from edge_sdk_runtime.images import as_frame, decode_image, read_image
 
 if TYPE_CHECKING:
-    from edge_sdk_runtime.preprocess import PreprocessSpec
     from numpy.typing import NDArray
+
+    from edge_sdk_runtime.preprocess import PreprocessSpec
 
 __all__ = ["ArrayFrames", "EncodedFrames", "FileFrames", "FrameSource", "ImageSet", "SkippedImage", "Splits"]
 

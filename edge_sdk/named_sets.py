@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+
 from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 from .array_files import array_set, read_arrays

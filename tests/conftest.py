@@ -8,11 +8,11 @@ import pytest
 
 if TYPE_CHECKING:
     import keras
-    from edge_sdk_converters.pipeline import LearningData
 
     from edge_sdk.compress import CompressedBundle
     from edge_sdk.image_sets import Splits
     from edge_sdk.learn.train import Trained
+    from edge_sdk_converters.pipeline import LearningData
 
 # Keras and TensorFlow take seconds to import, and most of the runtime's tests need neither: every fixture imports its own.
 
@@ -37,9 +37,8 @@ def trained(digits: Splits) -> Trained:
 @pytest.fixture(scope="session")
 def data(trained: Trained) -> LearningData:
     """The digits that `trained` learnt from, without augmentation."""
-    from edge_sdk_converters.pipeline import LearningData
-
     from edge_sdk.learn.train import examples
+    from edge_sdk_converters.pipeline import LearningData
 
     return LearningData(examples(trained.train), examples(trained.validation))
 
@@ -56,8 +55,9 @@ def classifier(trained: Trained, data: LearningData) -> keras.Model:
 def plain(data: LearningData) -> keras.Model:
     """A convolution and a dense layer that give logits for digits scaled to 0..1; leave it as it is."""
     import keras
-    from edge_sdk_converters.training import Examples, FitConfig, fit
     from keras import layers
+
+    from edge_sdk_converters.training import Examples, FitConfig, fit
 
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -78,9 +78,8 @@ def plain(data: LearningData) -> keras.Model:
 @pytest.fixture(scope="session")
 def compressed(trained: Trained, digits: Splits) -> CompressedBundle:
     """`trained` after the recipe small with short recoveries."""
-    from edge_sdk_converters.recipe import BUILT_IN
-
     from edge_sdk.compress import compress
+    from edge_sdk_converters.recipe import BUILT_IN
     from tests.converters.helpers import hurried
 
     return compress(trained.model, trained.card, digits, hurried(BUILT_IN["small"]), name="digits")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
 from edge_sdk_runtime import Bundle, Classifier, LatencySummary
 
 if TYPE_CHECKING:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+
 from edge_sdk_runtime import PreprocessSpec
 from edge_sdk_runtime.files import write_atomically
 from edge_sdk_runtime.preprocess import Color, Interpolation, ResizeMode
@@ -55,12 +57,19 @@ def save_keras(path: str | Path, model: keras.Model, card: ModelCard) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "model.keras"
-        model.save(draft)
+        _save(model, draft)
         with zipfile.ZipFile(draft, "a") as archive:
             archive.writestr(
                 _CARD, json.dumps({**vars(card), "preprocess": vars(card.preprocess)}, ensure_ascii=False, indent=2)
             )
         write_atomically(path, draft.read_bytes())
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    with warnings.catch_warnings():
+        # Keras hands its variables to h5py through an __array__ method that NumPy 2.4 calls outdated; the file is right.
+        warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy keyword", DeprecationWarning)
+        model.save(path)
 
 
 def load_keras(path: str | Path) -> tuple[keras.Model, ModelCard | None]:
@@ -115,14 +124,15 @@ def _load_saved_model(path: Path) -> keras.Model:
         signatures = tf.saved_model.load(str(path)).signatures
         endpoint = "serve" if "serve" in signatures else "serving_default"
         signature = signatures[endpoint]
+        (image_spec,) = signature.structured_input_signature[1].values()
         layer = keras.layers.TFSMLayer(str(path), call_endpoint=endpoint)
     except (OSError, KeyError, ValueError) as error:
         first_line = str(error).strip().split("\n", maxsplit=1)[0]
         raise ModelError(
-            f"A SavedModel must have a serving signature. Received: {path} ({first_line}). Export it with model.export(folder)."
+            f"A SavedModel must have a serving signature with one input. Received: {path} ({first_line}). "
+            "Export it with model.export(folder)."
         ) from error
-    inputs = [tensor for tensor in signature.inputs if tensor.dtype.is_floating or tensor.dtype.is_integer]
-    image = keras.Input(batch_shape=(None, *inputs[0].shape[1:]), dtype=inputs[0].dtype.name)
+    image = keras.Input(batch_shape=(None, *image_spec.shape[1:]), dtype=image_spec.dtype.name)
     outputs = layer(image)
     if isinstance(outputs, dict):
         outputs = next(iter(outputs.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+
 from edge_sdk_runtime.similarity import EPSILON, Similarity
 
 from .errors import ModelError

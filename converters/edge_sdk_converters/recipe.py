@@ -128,8 +128,8 @@ class Recipe:
         if not isinstance(passes, list) or not all(isinstance(entry, dict) for entry in passes):
             raise RecipeError(f"pass must be a list of tables. Received: {source}. Begin every pass with [[pass]].")
         steps = tuple(_step(entry, f"{source}, pass {number}") for number, entry in enumerate(passes, 1))
-        name = document.get("name", Path(source).stem)
-        return cls(str(name), str(document.get("description", "")), steps)
+        name = _value(str, document.get("name", Path(source).stem), f"{source}: name")
+        return cls(name, _value(str, document.get("description", ""), f"{source}: description"), steps)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -152,7 +152,7 @@ def load_recipe(name_or_path: str) -> Recipe:
 def _step(entry: Mapping[str, Any], where: str) -> Step:
     options = dict(entry)
     kind, recover = options.pop("kind", None), options.pop("recover", None)
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise RecipeError(
             f"kind must be one of {', '.join(_KINDS)}. Received: {kind!r} in {where}. Choose one of them."
         )
@@ -180,8 +180,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise RecipeError(f"{where} must be one of {', '.join(names)}. Received: {value!r}. Choose one of them.")
         return hint(value)
     expected = typing.get_origin(hint) or hint
-    if expected is tuple and isinstance(value, list):
-        return tuple(map(str, value))
+    if expected is tuple:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise RecipeError(f'{where} must be a list of strings. Received: {value!r}. Write ["one", "two"].')
+        return tuple(value)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+
 from edge_sdk_runtime import MlpHead, Similarity
 
 from .errors import ModelError
@@ -63,7 +64,13 @@ def split_stages(model: keras.Model) -> Stages:
         )
     layer = cuts[0].layer
     encoder = keras.Model(graph.inputs[0], cuts[0].inputs[0], name="encoder")
-    head = keras.Model(cuts[0].outputs[0], graph.outputs[0], name="head")
+    try:
+        head = keras.Model(cuts[0].outputs[0], graph.outputs[0], name="head")
+    except ValueError as error:  # Keras finds that the outputs need more than the features
+        raise ModelError(
+            "A staged classifier's scores must depend on the similarity features alone. "
+            f"Received: '{model.name}', whose head reads the encoder too. Use the fused form."
+        ) from error
     return Stages(
         encoder,
         np.asarray(layer.get_weights()[0], np.float32),
@@ -77,6 +84,8 @@ def split_stages(model: keras.Model) -> Stages:
 def _numpy_head(head: keras.Model) -> MlpHead | None:
     """The head as an MLP: Dense layers with ReLU between them and softmax at the end; dropout does nothing here."""
     calls = [call for call in trace(head).calls if not isinstance(call.layer, keras.layers.Dropout)]
+    if not calls:
+        return None
     activations = [*["relu"] * (len(calls) - 1), "softmax"]
     for call, activation in zip(calls, activations, strict=True):
         dense = call.layer

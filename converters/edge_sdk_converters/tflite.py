@@ -19,7 +19,8 @@ __all__ = ["export_tflite"]
 def export_tflite(model: keras.Model) -> bytes:
     """Convert a Keras model to a float32 .tflite file.
 
-    Batch normalisation and scaling are folded into the layers around them by the converter.
+    Batch normalisation and scaling are folded into the layers around them by the converter; an offset before a convolution
+    that pads with zeros stays, since the padding has none.
 
     Args:
         model: One input and one output; its batch size becomes 1 whatever it was.
@@ -42,7 +43,8 @@ def export_tflite(model: keras.Model) -> bytes:
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            return bytes(converter.convert())
+            with _said_once():
+                return bytes(converter.convert())
         except Exception as error:  # the converter's own class is private; whatever it raises means the same here
             raise ExportError(
                 f"A model must consist of operators that TFLite has. Received: {_reason(error)}. Replace the layer behind it."
@@ -68,11 +70,33 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """Hold back what the converter writes to standard error, and drop it where it raises: the error says the same."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error to hold back, as in a service that closed it
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.truncate(0)
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            for line in held:
+                os.write(2, line)
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[Any]:
     """Hold back TensorFlow's and absl's notes about saving and converting; an error still raises."""
     from edge_sdk_runtime.interpreters.quiet import without_notices
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +89,10 @@ def fit(
     callbacks: list[keras.callbacks.Callback] = [_BestWeights(config.patience)]
     if progress:
         callbacks.append(_Report(progress, config.epochs))
-    model.fit(batches, validation_data=held_out, epochs=config.epochs, callbacks=callbacks, verbose=0, shuffle=False)
+    with _without_tracing_notes():
+        model.fit(
+            batches, validation_data=held_out, epochs=config.epochs, callbacks=callbacks, verbose=0, shuffle=False
+        )
 
 
 def predict(model: keras.Model, x: NDArray[Any], batch_size: int = 256) -> NDArray[np.float32]:
@@ -101,8 +106,21 @@ def predict(model: keras.Model, x: NDArray[Any], batch_size: int = 256) -> NDArr
     Returns:
         `float32 [N, …]`.
     """
-    outputs: NDArray[np.float32] = model.predict(x, batch_size=batch_size, verbose=0)
+    with _without_tracing_notes():
+        outputs: NDArray[np.float32] = model.predict(x, batch_size=batch_size, verbose=0)
     return outputs
+
+
+@contextlib.contextmanager
+def _without_tracing_notes() -> Iterator[None]:
+    """Hold back TensorFlow's warning that it traces often: a pipeline of several models does, once for each."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _schedule(config: FitConfig, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

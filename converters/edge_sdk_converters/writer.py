@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import keras
 import numpy as np
+
 from edge_sdk_runtime import Bundle, Manifest, Preprocessor, PreprocessSpec, choose_interpreter, verify
 from edge_sdk_runtime.bundle import GOLDEN
 from edge_sdk_runtime.manifest import FusedForm, Measured, StagedForm, Tolerances

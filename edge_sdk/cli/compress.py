@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from edge_sdk_runtime.preprocess import ResizeMode
 
 from .console import command, passes_table, results_table, say, tell_skipped, working

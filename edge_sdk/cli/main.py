@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+
 from edge_sdk_devices.errors import EdgeSdkError
 from edge_sdk_runtime.errors import EdgeRuntimeError
 

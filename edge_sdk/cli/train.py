@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+
 from edge_sdk_runtime.preprocess import ResizeMode
 
 from .console import command, say, tell_skipped, working

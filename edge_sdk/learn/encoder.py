@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import keras
+
 from edge_sdk_runtime import PreprocessSpec
 
 from ..errors import DataError
@@ -12,6 +13,8 @@ from ..errors import DataError
 __all__ = ["build_encoder"]
 
 _MAX_FILTERS = 256
+_MOMENTUM = 0.9
+"""Of the running statistics: at Keras's 0.99 they need 500 steps, more than a folder of a few photographs gives."""
 _LARGE_SIDE = 64
 """From this input side on the first convolution halves the image, since full resolution costs most and says least."""
 _MOMENTUM = 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+
 from edge_sdk_converters.training import Examples, FitConfig, Progress, fit
 
 __all__ = ["build_head", "train_head"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+
 from edge_sdk_converters.layers import PrototypeSimilarity
 from edge_sdk_converters.training import Augment, Examples, FitConfig, Progress, fit
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import keras
+
 from edge_sdk_converters.keras_file import ModelCard
 from edge_sdk_converters.layers import PrototypeSimilarity
 from edge_sdk_converters.training import Augment, Examples, FitConfig, Progress, predict
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["TrainConfig", "Trained", "augmentation_for", "default_spec", "examples", "train_classifier"]
+
+_BATCH = 64
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, and how far: done, planned."""
@@ -53,8 +57,14 @@ class TrainConfig:
     seed: int = 0
 
     def epochs_for(self, images: int) -> int:
-        """The epochs asked for, else as many as show the encoder about 800,000 images, between 15 and 60."""
-        return self.epochs or max(15, min(60, 800_000 // max(1, images)))
+        """The epochs asked for, else as many as show the encoder about 800,000 images, between 15 and 60.
+
+        A few photographs make few steps an epoch: they are shown more often, until there are 600 steps or 300 epochs.
+        """
+        if self.epochs:
+            return self.epochs
+        by_images = max(15, min(60, 800_000 // max(1, images)))
+        return max(by_images, min(300, 600 // max(1, math.ceil(images / _BATCH))))
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def train_classifier(splits: Splits, spec: PreprocessSpec, config: TrainConfig, 
     train, validation = (prepare(part, spec, _part(told, "images")) for part in (splits.train, splits.validation))
     classes = len(splits.labels)
     encoder = build_encoder(spec, embedding=config.embedding, width=config.width)
-    fit_config = FitConfig(config.epochs_for(len(train)), config.learning_rate, seed=config.seed)
+    fit_config = FitConfig(config.epochs_for(len(train)), config.learning_rate, _BATCH, seed=config.seed)
     train_encoder(
         encoder,
         examples(train),
@@ -101,7 +111,7 @@ def train_classifier(splits: Splits, spec: PreprocessSpec, config: TrainConfig, 
         progress=_epochs(told, "encoder"),
     )
     embeddings, held_out = predict(encoder, train.x), predict(encoder, validation.x)
-    prototypes = build_prototypes(embeddings, train.y, config.prototypes, config.seed)
+    prototypes = build_prototypes(embeddings, train.y, config.prototypes, config.seed, config.similarity)
     head = build_head(len(prototypes.labels), classes)
     features = partial(similarity_features, prototypes=prototypes.vectors, measure=config.similarity)
     train_head(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from edge_sdk_converters.evaluate import Evaluation, embed, evaluate
 from edge_sdk_runtime import Bundle
 
@@ -14,8 +15,9 @@ from ..data import ImageSet
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from edge_sdk_converters.pipeline import PassReport
     from numpy.typing import NDArray
+
+    from edge_sdk_converters.pipeline import PassReport
 
 __all__ = ["BundleResult", "check_labels", "measure"]
 

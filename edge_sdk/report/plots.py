@@ -7,18 +7,15 @@ light page and on a dark one. The same result gives the same bytes. Lengths in t
 from __future__ import annotations
 
 import colorsys
-import io
-import re
-import unicodedata
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 import numpy as np
+
 from edge_sdk_runtime.cli.text import format_bytes, format_ns
 from edge_sdk_runtime.similarity import Similarity
+
+from .svg import EM, INK, SIZE, WIDTH, as_svg, new_figure, panel, short, style, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from .measure import BundleResult
 
-__all__ = ["accuracy_by_pass", "confusion_matrix", "embedding_map", "latency_bars", "legible", "size_bars"]
+__all__ = ["accuracy_by_pass", "confusion_matrix", "embedding_map", "latency_bars", "size_bars"]
 
 _PALETTE = (
     "#3b7dd8", "#e07b39", "#2fa58a", "#c65b9a", "#8a6fd1", "#b0892b", "#5aa2c7", "#d0504f", "#6b9a3e", "#8d8d8d",
@@ -35,12 +32,6 @@ _PALETTE = (
 """Middle lightness: told apart on white and on near-black."""
 _RIGHT, _WRONG = (0.18, 0.44, 0.73), (0.80, 0.31, 0.09)
 """Red, green and blue of cells on and off the diagonal; white digits read on both."""
-_INK = "#010203"
-"""Stands for `currentColor`, which the plotting library does not know."""
-_WIDTH, _SIZE = 380.0, 9.0
-_EM = 0.58
-"""Width of an average letter, in font sizes; wide enough for the fonts browsers choose."""
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TSNE_POINTS = range(50, 1001)
 
 
@@ -54,19 +45,22 @@ def confusion_matrix(result: BundleResult) -> str:
         An SVG.
     """
     counts = result.evaluation.confusion
-    with _style(f"confusion of {result.title}"):
-        labels = [_short(label, 18) for label in result.evaluation.labels]
-        font = min(_SIZE, 264 / len(counts))
-        room = _text_width(labels, font)
-        side = _WIDTH - room - 30
+    with style(f"confusion of {result.title}"):
+        labels = [short(label, 18) for label in result.evaluation.labels]
+        font = min(SIZE, 264 / len(counts))
+        title = SIZE if len(counts) <= 20 else 5.0  # more classes are shown at twice the scale
+        room = text_width(labels, font)
+        side = WIDTH - room - 30
         upright = room > side / len(counts)
         below = (room if upright else font) + 24
-        figure, axes = _figure(side + below + 6, (room + 22, below, side, side))
+        figure, axes = new_figure(side + below + 6, (room + 22, below, side, side))
         _draw_cells(axes, counts, side)
         _class_ticks(axes, labels, font, upright)
-        figure.text((room + 22 + side / 2) / _WIDTH, 6 / (side + below + 6), "predicted class", ha="center")
-        figure.text(10 / _WIDTH, (below + side / 2) / (side + below + 6), "true class", va="center", rotation=90)
-        return _svg(figure, f"Confusion matrix of {result.title}")
+        figure.text((room + 22 + side / 2) / WIDTH, 6 / (side + below + 6), "predicted class", ha="center", size=title)
+        figure.text(
+            2 / WIDTH, (below + side / 2) / (side + below + 6), "true class", va="center", rotation=90, size=title
+        )
+        return as_svg(figure, f"Confusion matrix of {result.title}")
 
 
 def embedding_map(result: BundleResult) -> str | None:
@@ -87,15 +81,15 @@ def embedding_map(result: BundleResult) -> str | None:
     points, method = _project(result.embeddings, staged is not None and staged.similarity is Similarity.COSINE)
     evaluation, shown = result.evaluation, slice(0, len(points))
     targets, wrong = evaluation.targets[shown], evaluation.predictions[shown] != evaluation.targets[shown]
-    with _style(f"embeddings of {result.title}"):
-        figure, axes = _figure(340, (6, 26, _WIDTH - 12, 308))
+    with style(f"embeddings of {result.title}"):
+        figure, axes = new_figure(320, (6, 26, WIDTH - 12, 288))
         _draw_classes(axes, points, targets, evaluation.labels)
-        axes.plot(*points[wrong].T, "x", color=_INK, markersize=6, markeredgewidth=1.1, clip_on=False)
+        axes.plot(*points[wrong].T, "x", color=INK, markersize=6, markeredgewidth=1.1, clip_on=False)
         axes.set(xticks=[], yticks=[])
         axes.margins(0.03)
         caption = f"{method} of {len(points)} held-out images, × {int(wrong.sum())} wrongly classified"
-        figure.text(0.5, 8 / 340, caption, ha="center")
-        return _svg(figure, f"Embedding map of {result.title}: {caption}")
+        figure.text(0.5, 8 / 320, caption, ha="center")
+        return as_svg(figure, f"Embedding map of {result.title}: {caption}")
 
 
 def size_bars(results: Sequence[BundleResult]) -> str:
@@ -107,7 +101,7 @@ def size_bars(results: Sequence[BundleResult]) -> str:
     Returns:
         An SVG.
     """
-    with _style("sizes"):
+    with style("sizes"):
         figure, axes = _bar_axes(results, 44)
         kinds = {
             ".tflite": [result.bundle.manifest.measured.tflite_bytes for result in results],
@@ -121,7 +115,7 @@ def size_bars(results: Sequence[BundleResult]) -> str:
             for place, size, text in zip(places, sizes, texts[kind], strict=True):
                 _beside(axes, size, place, text)
         _legend(figure, axes)
-        return _svg(figure, "Size of the .tflite files and of the bundle")
+        return as_svg(figure, "Size of the .tflite files and of the bundle")
 
 
 def latency_bars(results: Sequence[BundleResult]) -> str:
@@ -136,7 +130,7 @@ def latency_bars(results: Sequence[BundleResult]) -> str:
     totals = [result.evaluation.latency["total"] for result in results]
     texts = [f"{format_ns(total.p50_ns)} / {format_ns(total.p95_ns)}" for total in totals]
     stages = dict.fromkeys(stage for result in results for stage in result.evaluation.latency if stage != "total")
-    with _style("latency"):
+    with style("latency"):
         figure, axes = _bar_axes(results, 34)
         ends = np.zeros(len(results))
         for index, stage in enumerate(stages):
@@ -146,13 +140,11 @@ def latency_bars(results: Sequence[BundleResult]) -> str:
             ends += p50
         tails = np.array([total.p95_ns for total in totals])
         _limit(axes, float(max(ends.max(), tails.max())), texts)
-        axes.plot(
-            tails, np.arange(len(results)), "|", color=_INK, markersize=17, markeredgewidth=1.4, label="total, p95"
-        )
+        axes.plot(tails, np.arange(len(results)), "|", color=INK, markersize=14, markeredgewidth=1.4, label="p95")
         for place, (end, tail, text) in enumerate(zip(ends, tails, texts, strict=True)):
             _beside(axes, max(end, tail), place, text)
         _legend(figure, axes)
-        return _svg(figure, "Latency per stage, median, and total, 95th percentile")
+        return as_svg(figure, "Latency per stage, median, and total, 95th percentile")
 
 
 def accuracy_by_pass(result: BundleResult) -> str | None:
@@ -168,124 +160,28 @@ def accuracy_by_pass(result: BundleResult) -> str | None:
         return None
     figures = [result.passes[0].before, *(report.after for report in result.passes)]
     names = ["original", *(report.kind for report in result.passes)]
-    with _style(f"passes of {result.title}"):
-        figure, upper = _figure(250, (14, 134, _WIDTH - 28, 86))
-        lower = _panel(figure, (14, 22, _WIDTH - 28, 64))
+    with style(f"passes of {result.title}"):
+        figure, upper = new_figure(250, (14, 134, WIDTH - 28, 86))
+        lower = panel(figure, (14, 22, WIDTH - 28, 64))
         _steps(upper, [each.accuracy for each in figures], "{:.1%}", _PALETTE[0])
         right_after = [report.accuracy_before_recovery for report in result.passes]
         places = range(1, len(names))
-        upper.plot(places, right_after, "o", color=_PALETTE[1], markerfacecolor="none", label="before recovery")
+        upper.plot(places, right_after, "o", color=_PALETTE[1], markerfacecolor="none")
+        for place, share in zip(places, right_after, strict=True):
+            upper.annotate(f"{share:.1%}", (place, share), (7, 0), textcoords="offset points", va="center_baseline")
         upper.margins(y=0.3)
         _steps(lower, [each.parameters for each in figures], "{:,}", _PALETTE[2])
         lower.set_ylim(0, max(each.parameters for each in figures) * 1.35 or 1)
-        font = min(_SIZE, 340 / len(names) / _text_width(names, 1))
+        font = min(SIZE, (WIDTH - 28) / len(names) / text_width(names, 1))
         lower.set_xticks(range(len(names)), names, fontsize=font, parse_math=False)
         for axes, name, top in (
             (upper, "accuracy on validation images (○ before recovery)", 240),
             (lower, "parameters", 98),
         ):
             axes.set(yticks=[], xlim=(-0.5, len(names) - 0.5))
-            figure.text(14 / _WIDTH, top / 250, name, va="center")
+            figure.text(14 / WIDTH, top / 250, name, va="center")
         upper.set_xticks([])
-        return _svg(figure, f"Accuracy and parameters after each pass of {result.title}")
-
-
-def legible(text: str) -> str:
-    """Text as a page can hold it: what no XML may contain, control characters and broken Unicode, becomes `�`."""
-    return _UNPRINTABLE.sub("�", text)
-
-
-@contextmanager
-def _style(salt: str) -> Iterator[None]:
-    """How every plot looks; `salt` keeps the identifiers of two plots on one page apart."""
-    import matplotlib as mpl
-
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": salt,
-        "font.family": ["DejaVu Sans"],
-        "font.size": _SIZE,
-        "lines.markersize": 4,
-        "axes.facecolor": "none",
-        "legend.handlelength": 0.9,
-        "legend.columnspacing": 1.2,
-        "legend.handletextpad": 0.5,
-        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
-        **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 0),
-        **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
-    }
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        # The browser has these letters even where the plotting font has not.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        warnings.filterwarnings("ignore", "Matplotlib currently does not support .* natively", UserWarning)
-        yield
-
-
-def _figure(height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure((_WIDTH / 72, height / 72))
-    FigureCanvasSVG(figure)
-    return figure, _panel(figure, box)
-
-
-def _panel(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
-    """Axes at left, bottom, width and height."""
-    width, height = (72 * side for side in figure.get_size_inches())
-    return figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-
-
-def _svg(figure: Figure, label: str) -> str:
-    """The figure without what only a file of its own needs: prolog, metadata, fixed size, identifiers nobody refers to."""
-    buffer = io.BytesIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    written = buffer.getvalue().decode()
-    used = set(re.findall(r'(?:href="|url\()#(\w+)', written))
-    root = ElementTree.fromstring(written)
-    for element in root.iter():
-        for child in [each for each in element if each.tag.endswith(("}metadata", "}style"))]:
-            element.remove(child)
-        _clean(element, used)
-    view = root.get("viewBox", "")
-    root.attrib.clear()
-    root.attrib.update(xmlns="http://www.w3.org/2000/svg", viewBox=view, role="img")
-    root.set("aria-label", legible(label))
-    root.set("style", "overflow: visible; stroke-linejoin: round; font-family: system-ui, sans-serif")
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _clean(element: ElementTree.Element, used: set[str]) -> None:
-    element.tag = element.tag.rpartition("}")[2]
-    element.tail = None
-    for key, value in list(element.attrib.items()):
-        del element.attrib[key]
-        if key == "id" and value == "halo":
-            element.set("class", value)
-        elif key != "id" or value in used:
-            inked = value.replace(_INK, "currentColor").replace("'DejaVu Sans'", "system-ui, sans-serif")
-            element.set(key.rpartition("}")[2], inked)
-
-
-def _short(label: str, columns: int) -> str:
-    """A label on one line and no wider than so many columns, of which an ideograph takes two."""
-    line = " ".join(legible(label).split())
-    if _columns(line) <= columns:
-        return line
-    while _columns(line) >= columns:
-        line = line[:-1]
-    return f"{line}…"
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def _text_width(texts: Sequence[str], size: float) -> float:
-    return max(_columns(text) for text in texts) * _EM * size
+        return as_svg(figure, f"Accuracy and parameters after each pass of {result.title}")
 
 
 def _draw_cells(axes: Axes, counts: NDArray[np.int64], side: float) -> None:
@@ -304,9 +200,9 @@ def _draw_cells(axes: Axes, counts: NDArray[np.int64], side: float) -> None:
     axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(len(counts) - 0.5, -0.5))
     if len(counts) > 20:
         return
-    size = min(_SIZE, side / len(counts) / (_EM * len(str(counts.max())) + 0.5))
+    size = min(SIZE, side / len(counts) / (EM * len(str(counts.max())) + 0.5))
     for i, j, color in zip(rows, columns, colors, strict=True):
-        ink = "#ffffff" if color[3] > 0.6 else _INK
+        ink = "#ffffff" if color[3] > 0.6 else INK
         axes.text(j, i, str(counts[i, j]), ha="center", va="center_baseline", fontsize=size, color=ink)
 
 
@@ -326,7 +222,7 @@ def _project(embeddings: NDArray[np.float32], cosine: bool) -> tuple[NDArray[np.
     if len(plane) not in _TSNE_POINTS or spread < 1e-9:
         return plane, "PCA"
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums in another order would give another map
         tsne = TSNE(init=(plane / spread * 1e-4).astype(np.float32), random_state=0)
@@ -351,7 +247,7 @@ def _draw_classes(
         axes.plot(*own.T, "o", color=_color(int(index), len(labels)), markeredgewidth=0, alpha=0.85, clip_on=False)
         if len(labels) <= named:
             x, y = own[((own - np.median(own, axis=0)) ** 2).sum(axis=1).argmin()]
-            name = axes.text(x, y, _short(labels[index], 18), ha="center", va="center", weight="bold", parse_math=False)
+            name = axes.text(x, y, short(labels[index], 18), ha="center", va="center", weight="bold", parse_math=False)
             name.set_gid("halo")
 
 
@@ -362,9 +258,9 @@ def _color(index: int, total: int) -> str | tuple[float, float, float]:
 
 def _bar_axes(results: Sequence[BundleResult], pitch: float) -> tuple[Figure, Axes]:
     """Axes for horizontal bars, the first bundle on top, with room for a legend above."""
-    titles = [_short(result.title, 22) for result in results]
-    left, height = _text_width(titles, _SIZE) + 8, pitch * len(results)
-    figure, axes = _figure(height + 30, (left, 4, _WIDTH - left - 4, height))
+    titles = [short(result.title, 22) for result in results]
+    left, height = text_width(titles, SIZE) + 8, pitch * len(results)
+    figure, axes = new_figure(height + 30, (left, 4, WIDTH - left - 4, height))
     axes.set(ylim=(len(results) - 0.5, -0.5), xticks=[])
     axes.set_yticks(range(len(results)), titles, parse_math=False)
     return figure, axes
@@ -372,8 +268,8 @@ def _bar_axes(results: Sequence[BundleResult], pitch: float) -> tuple[Figure, Ax
 
 def _limit(axes: Axes, longest: float, texts: Sequence[str]) -> None:
     """End the axis where the longest bar leaves room for the text beside it."""
-    width = axes.get_position().width * _WIDTH
-    axes.set_xlim(0, longest * width / (width - _text_width(texts, _SIZE) - 8) or 1)
+    width = axes.get_position().width * WIDTH
+    axes.set_xlim(0, longest * width / (width - text_width(texts, SIZE) - 8) or 1)
 
 
 def _beside(axes: Axes, end: float, place: float, text: str) -> None:
@@ -381,7 +277,10 @@ def _beside(axes: Axes, end: float, place: float, text: str) -> None:
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
+    """Name what is drawn, the bars before the marks on them."""
     handles, labels = axes.get_legend_handles_labels()
+    bars = len(handles) - len(axes.containers)
+    handles, labels = handles[bars:] + handles[:bars], labels[bars:] + labels[:bars]
     figure.legend(handles, labels, loc="upper left", ncols=len(labels), frameon=False, borderpad=0, borderaxespad=0.4)
 
 

@@ -51,5 +51,7 @@ def _array(content: bytes) -> NDArray[np.generic]:
     shape, fortran_order, dtype = _HEADERS[version](file)
     if dtype.kind not in "biuf":
         raise ValueError(f"elements of type {dtype}")
+    if any(side < 0 for side in shape):
+        raise ValueError(f"an array of shape {shape}")
     flat = np.frombuffer(content, dtype, offset=file.tell())
     return flat.reshape(shape, order="F" if fortran_order else "C").copy()

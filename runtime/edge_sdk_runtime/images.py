@@ -26,7 +26,7 @@ _JPEG_SCAN = 0xDA
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read an image file as a frame.
 
-    Grey files get three equal channels, transparency is dropped, 16-bit files keep their upper 8 bits, and the
+    Grey files get three equal channels, transparency is dropped, 16-bit files are reduced to 8 bits, and the
     orientation that a camera wrote into EXIF is applied.
 
     Args:

@@ -7,6 +7,7 @@ which are ignored here; a newer major version is refused.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,7 +188,7 @@ class Manifest:
             BundleCorruptError: It is no manifest: no JSON, a key missing, a value of the wrong kind.
         """
         try:
-            document = json.loads(text, parse_constant=_refuse_constant)
+            document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
             _check_version(str(document["schema_version"]))
             return _manifest(document)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
@@ -201,6 +202,13 @@ class Manifest:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name}, which is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text}, which is too large")
+    return number
 
 
 def _check_version(version: str) -> None:

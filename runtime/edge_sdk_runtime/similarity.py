@@ -88,7 +88,7 @@ class CompiledSimilarity:
                 "Prototypes must be a finite float32 [P, D] table with P and D at least 1. "
                 f"Received: {prototypes.dtype} {list(prototypes.shape)}. Build them again."
             )
-        table = np.ascontiguousarray(prototypes, dtype=np.float32)
+        table = np.array(prototypes, np.float32, order="C")  # a copy: its owner may go on using the array
         if measure == Similarity.COSINE:
             table = table / np.sqrt(np.maximum((table * table).sum(axis=1, keepdims=True), np.float32(EPSILON)))
         self.width = int(table.shape[1])

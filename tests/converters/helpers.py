@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
 from edge_sdk_converters.layers import PrototypeSimilarity
 from edge_sdk_converters.recipe import Recipe, Step
 from edge_sdk_runtime import Color, PreprocessSpec
 from edge_sdk_runtime.interpreters import quiet
-from keras import layers
-
 from tests.converters.networks import SIDE, randomize
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def input_and_output(content: bytes) -> tuple[tuple[str, list[int]], tuple[str, 
 def plain_network(classes: int = 3, side: int = SIDE, channels: int = 3) -> keras.Model:
     """Scaling, convolution, batch normalisation, dense: `uint8 [batch, side, side, channels]` → probabilities."""
     image = keras.Input((side, side, channels), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+    x = layers.Rescaling(1 / 255)(image)
     x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same", use_bias=False)(x))
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
     return _random(image, layers.Dense(classes, activation="softmax")(x), "plain")

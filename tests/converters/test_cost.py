@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import keras
 import pytest
+from keras import layers
+
 from edge_sdk_converters import cost
 from edge_sdk_converters.cost import count_macs, count_parameters, layer_macs
 from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.graph import trace
-from keras import layers
 
 CASES = [
     (layers.Dense(5), (7,), 7 * 5),

@@ -8,6 +8,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+from numpy.typing import NDArray
+
 from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, RecipeError
 from edge_sdk_converters.factorize import apply, config, conv, dense, rank
@@ -16,11 +21,6 @@ from edge_sdk_converters.factorize.config import FactorizeConfig
 from edge_sdk_converters.factorize.conv import channel_spectra, factorize_conv, factorize_pointwise
 from edge_sdk_converters.factorize.dense import factorize_dense
 from edge_sdk_converters.factorize.rank import rank_for_energy
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from keras import layers
-from numpy.typing import NDArray
-
 from tests.converters.networks import call, images, random_network, randomize, saved_and_loaded
 
 properties = settings(max_examples=15, deadline=None, derandomize=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from edge_sdk_converters import graph
-from edge_sdk_converters.errors import ModelError, RecipeError
-from edge_sdk_converters.graph import flatten, rebuild, require_layers, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from edge_sdk_converters import graph
+from edge_sdk_converters.errors import ModelError, RecipeError
+from edge_sdk_converters.graph import flatten, rebuild, require_layers, trace
 from tests.converters.networks import call, images, random_network, randomize, saved_and_loaded
 
 

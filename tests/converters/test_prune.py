@@ -7,6 +7,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
 from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, RecipeError
 from edge_sdk_converters.factorize.apply import factorize
@@ -19,10 +23,6 @@ from edge_sdk_converters.prune.config import Criterion, PruneConfig
 from edge_sdk_converters.prune.criteria import CRITERIA, BatchNormScale, L1Norm
 from edge_sdk_converters.prune.rebuild import mask, shrink
 from edge_sdk_converters.prune.select import choose_units
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from keras import layers
-
 from tests.converters.networks import BLOCKS, SIDE, call, images, random_network, randomize, saved_and_loaded
 
 properties = settings(max_examples=15, deadline=None, derandomize=True)

@@ -3,10 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 from edge_sdk.array_files import read_npz
 from edge_sdk.errors import DataError
+from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 
 def arrays(**changes: Any) -> dict[str, Any]:

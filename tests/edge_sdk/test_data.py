@@ -3,11 +3,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from edge_sdk_runtime.preprocess import Color, Preprocessor, PreprocessSpec
 
 from edge_sdk.data import NAMED_SETS, ImageSet, load_images, prepare
 from edge_sdk.errors import DataError
 from edge_sdk.image_sets import ArrayFrames
+from edge_sdk_runtime.preprocess import Color, Preprocessor, PreprocessSpec
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from edge_sdk_runtime.errors import ImageReadError
 
 from edge_sdk.image_sets import ArrayFrames, EncodedFrames, FileFrames, ImageSet
+from edge_sdk_runtime.errors import ImageReadError
 
 
 @pytest.fixture

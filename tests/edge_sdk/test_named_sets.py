@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 from edge_sdk.errors import DataError
 from edge_sdk.image_sets import Splits
 from edge_sdk.named_sets import DATA_VARIABLE, NAMED_SETS, read_named_set
+from edge_sdk_runtime.preprocess import Color, PreprocessSpec
 
 needs_data = pytest.mark.skipif(
     not os.environ.get(DATA_VARIABLE),

@@ -15,9 +15,9 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from edge_sdk_runtime.cli.main import main as edge_run
 
 from edge_sdk.cli.main import main
+from edge_sdk_runtime.cli.main import main as edge_run
 from tests.end_to_end.bundles import digits_bundle, write_digit
 
 
@@ -73,9 +73,8 @@ def test_a_model_of_another_tool_is_compressed_too(
     x = keras.layers.Conv2D(8, 3, activation="relu")(image)
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, keras.layers.Dense(2)(x))
-    from edge_sdk_runtime import PreprocessSpec, ResizeMode
-
     from edge_sdk.data import load_images, prepare
+    from edge_sdk_runtime import PreprocessSpec, ResizeMode
 
     train = prepare(load_images(photos).train, PreprocessSpec(16, 16, ResizeMode.STRETCH))
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from edge_sdk_runtime import Bundle
 
 from edge_sdk.cli.main import main
+from edge_sdk_runtime import Bundle
 
 
 def demo(folder: Path, *options: str) -> int:

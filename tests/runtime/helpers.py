@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from edge_sdk_runtime import Bundle, Interpolation, Manifest, MlpHead, PreprocessSpec, ResizeMode, Similarity
 from edge_sdk_runtime.bundle import GOLDEN
 from edge_sdk_runtime.interpreters import InterpreterPlug, TensorInfo
@@ -120,9 +121,7 @@ def make_bundle(files: Mapping[str, bytes] = FAKE_FILES, head_name: str = "head.
 
 def changed(bundle: Bundle, members: Mapping[str, bytes] | None = None, **changes: Any) -> Bundle:
     """The bundle with other members and manifest values, its hashes made again."""
-    return Bundle.build(
-        dataclasses.replace(bundle.manifest, **changes), {**bundle.members(), **(members or {})}
-    )
+    return Bundle.build(dataclasses.replace(bundle.manifest, **changes), {**bundle.members(), **(members or {})})
 
 
 def with_golden(bundle: Bundle, plug: InterpreterPlug) -> Bundle:
@@ -138,6 +137,7 @@ def with_golden(bundle: Bundle, plug: InterpreterPlug) -> Bundle:
 def tflite_files() -> dict[str, bytes]:
     """`FAKE_FILES` as real models, exported once for all tests."""
     import keras
+
     from edge_sdk_converters.tflite import export_tflite
 
     def dense() -> keras.layers.Dense:

@@ -5,12 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from edge_sdk_runtime.arrays import load_arrays
-from edge_sdk_runtime.errors import BundleCorruptError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from edge_sdk_runtime.arrays import load_arrays
+from edge_sdk_runtime.errors import BundleCorruptError
 from tests.runtime.helpers import npy, npz
 
 TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_sdk_runtime import Bundle, BundleCorruptError, BundleError, BundleVersionError
-from edge_sdk_runtime.bundle import MANIFEST
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from edge_sdk_runtime import Bundle, BundleCorruptError, BundleError, BundleVersionError
+from edge_sdk_runtime.bundle import MANIFEST
 from tests.runtime.helpers import changed, fake_plug, make_bundle, npy, npz, with_golden
 
 BUNDLE = with_golden(make_bundle(), fake_plug())
 CONTENT = BUNDLE.to_bytes()
+DIRECTORY = int.from_bytes(CONTENT[-6:-2], "little")
+"""Where the central directory begins, from the end record (APPNOTE 4.3.16)."""
 
 
 def same(one: Bundle, other: Bundle) -> bool:
@@ -81,15 +83,15 @@ def test_every_truncation_is_refused() -> None:
 def test_a_truncated_file_is_named_with_its_size(tmp_path: Path) -> None:
     path = tmp_path / "half.edge"
     path.write_bytes(CONTENT[:1000])
-    with pytest.raises(BundleCorruptError, match=r"whole \.edge file\. Received: .*half\.edge, 1000 bytes .*Copy or write it again"):
+    with pytest.raises(
+        BundleCorruptError, match=r"whole \.edge file\. Received: .*half\.edge, 1000 bytes .*Copy or write it again"
+    ):
         Bundle.open(path)
 
 
 def test_every_single_bit_of_the_directory_may_flip() -> None:
     """The central directory is where a damaged ZIP is worst: names, flags, sizes, offsets."""
-    start = CONTENT.index(b"PK\x01\x02")
-    assert start < len(CONTENT) - 400
-    for position in range(start, len(CONTENT)):
+    for position in range(DIRECTORY, len(CONTENT)):
         for bit in range(8):
             expect_refusal_or_the_same(flipped(CONTENT, [position * 8 + bit]))
 
@@ -130,7 +132,9 @@ def with_manifest(**values: Any) -> bytes:
 
 
 def test_a_newer_major_version_is_refused_with_the_command_that_helps() -> None:
-    with pytest.raises(BundleVersionError, match=r"Received: schema 2\.0\. Run: pip install --upgrade edge-sdk-runtime"):
+    with pytest.raises(
+        BundleVersionError, match=r"Received: schema 2\.0\. Run: pip install --upgrade edge-sdk-runtime"
+    ):
         Bundle.from_bytes(with_manifest(schema_version="2.0"))
 
 
@@ -182,8 +186,7 @@ def test_compressed_members_are_refused() -> None:
 
 def test_a_claim_of_more_than_a_gigabyte_is_refused_before_it_is_read() -> None:
     claim = bytearray(CONTENT)
-    directory = CONTENT.index(b"PK\x01\x02")
-    claim[directory + 24 : directory + 28] = (1 << 30).to_bytes(4, "little")  # uncompressed size, APPNOTE 4.3.12
+    claim[DIRECTORY + 24 : DIRECTORY + 28] = (1 << 30).to_bytes(4, "little")  # uncompressed size, APPNOTE 4.3.12
     with pytest.raises(BundleCorruptError, match="claims more than 1073741824 bytes"):
         Bundle.from_bytes(bytes(claim))
 

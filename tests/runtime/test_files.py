@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from edge_sdk_runtime.files import write_atomically
 
 

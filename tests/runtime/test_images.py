@@ -4,8 +4,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from edge_sdk_runtime import FrameError, ImageReadError, as_frame, decode_image, read_image
 
+from edge_sdk_runtime import FrameError, ImageReadError, as_frame, decode_image, read_image
 from tests.runtime.helpers import exif_segment, jpeg_segment, jpeg_with
 
 FRAME = np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8)
@@ -45,10 +45,13 @@ def test_transparency_is_dropped() -> None:
     np.testing.assert_array_equal(decode_image(encoded(".png", image), "rgba"), FRAME)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_16_bit_files_keep_their_upper_8_bits(suffix: str) -> None:
+@pytest.mark.parametrize(("suffix", "levels"), [(".png", 0), (".tiff", 1)])
+def test_16_bit_files_are_reduced_to_8_bits(suffix: str, levels: int) -> None:
+    """PNG keeps the upper 8 bits; libtiff divides by 257 and rounds, which may be one level away."""
     image = np.random.default_rng(2).integers(0, 65536, (9, 11, 3), np.uint16)
-    np.testing.assert_array_equal(decode_image(encoded(suffix, image), "deep"), image >> 8)
+    frame = decode_image(encoded(suffix, image), "deep")
+    assert frame.dtype == np.uint8
+    assert np.abs(frame.astype(int) - (image >> 8)).max() <= levels
 
 
 UPRIGHT: dict[int, Any] = {
@@ -171,7 +174,7 @@ def test_views_become_contiguous_frames() -> None:
 @pytest.mark.parametrize(
     ("image", "received"),
     [
-        (np.zeros((4, 4, 3)), "float64"),
+        (np.zeros((4, 4, 3)), r"float64 \[4, 4, 3\]"),
         (np.zeros((4, 4, 2), np.uint8), r"\[4, 4, 2\]"),
         (np.zeros((1, 4, 4, 3), np.uint8), r"\[1, 4, 4, 3\]"),
         (np.zeros(4, np.uint8), r"\[4\]"),
@@ -187,5 +190,5 @@ def test_refuses_other_layouts(image: Any, received: str) -> None:
 
 
 def test_refuses_an_unknown_channel_order() -> None:
-    with pytest.raises(FrameError, match="order must be 'rgb' or 'bgr'. Received: 'RGB'"):
+    with pytest.raises(FrameError, match=r"order must be 'rgb' or 'bgr'\. Received: 'RGB'"):
         as_frame(FRAME, "RGB")

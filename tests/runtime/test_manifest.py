@@ -3,6 +3,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge_sdk_runtime import (
     BundleCorruptError,
     BundleVersionError,
@@ -15,9 +18,6 @@ from edge_sdk_runtime import (
     UsageError,
 )
 from edge_sdk_runtime.manifest import SCHEMA_VERSION, FileEntry, FusedForm, Measured, StagedForm, Tolerances
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.runtime.helpers import LABELS, make_manifest
 
 texts = st.text(max_size=20)
@@ -80,9 +80,7 @@ def test_equal_manifests_are_equal_text_whatever_the_order(manifest: Manifest, r
         random.shuffle(items)
         return dict(items)
 
-    other = dataclasses.replace(
-        manifest, provenance=shuffled(manifest.provenance), files=shuffled(manifest.files)
-    )
+    other = dataclasses.replace(manifest, provenance=shuffled(manifest.provenance), files=shuffled(manifest.files))
     assert other.to_json() == manifest.to_json()
 
 
@@ -102,7 +100,8 @@ def test_forms_and_models_are_named_in_order() -> None:
 @pytest.mark.parametrize("version", ["2.0", "2", "17.3.1"])
 def test_newer_major_versions_are_refused_with_the_command_that_helps(version: str) -> None:
     with pytest.raises(
-        BundleVersionError, match=rf"schema 1\. Received: schema {version}\. Run: pip install --upgrade edge-sdk-runtime$"
+        BundleVersionError,
+        match=rf"schema 1\. Received: schema {version}\. Run: pip install --upgrade edge-sdk-runtime$",
     ):
         Manifest.from_json(json.dumps({"schema_version": version, "all": "else is new"}))
 
@@ -199,12 +198,12 @@ def test_any_text_is_refused(text: str) -> None:
 
 
 def test_a_classifier_needs_two_labels() -> None:
-    with pytest.raises(UsageError, match="at least 2 labels. Received: 1"):
+    with pytest.raises(UsageError, match=r"at least 2 labels\. Received: 1"):
         make_manifest(labels=("only",), staged=None, default_form="fused")
 
 
 def test_the_default_form_must_be_there() -> None:
-    with pytest.raises(UsageError, match="staged, fused. Received: 'both'"):
+    with pytest.raises(UsageError, match=r"staged, fused\. Received: 'both'"):
         make_manifest(default_form="both")
     with pytest.raises(UsageError, match="holds: none"):
         make_manifest(staged=None, fused=None)

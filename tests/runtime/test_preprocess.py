@@ -7,9 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from edge_sdk_runtime import Color, FrameError, Interpolation, Preprocessor, PreprocessSpec, ResizeMode, UsageError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from edge_sdk_runtime import Color, FrameError, Interpolation, Preprocessor, PreprocessSpec, ResizeMode, UsageError
 
 WIDTH, HEIGHT = 24, 16
 SHAPES = [  # height, width

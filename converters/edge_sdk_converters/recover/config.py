@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..errors import RecipeError
@@ -40,9 +41,9 @@ class RecoverConfig:
             )
         if not 0 <= self.distillation <= 1:
             raise RecipeError(f"distillation must be between 0 and 1. Received: {self.distillation}. Try 0.5.")
-        if self.temperature <= 0 or self.learning_rate <= 0:
+        if not (0 < self.temperature < math.inf and 0 < self.learning_rate < math.inf):  # NaN is neither
             raise RecipeError(
-                "temperature and learning_rate must be above 0. "
+                "temperature and learning_rate must be above 0 and finite. "
                 f"Received: {self.temperature} and {self.learning_rate}. Try 2.0 and 0.001."
             )
 

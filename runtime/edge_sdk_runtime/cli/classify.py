@@ -10,7 +10,7 @@ from typing import Any
 from ..classifier import Classification, Classifier
 from ..errors import ImageReadError, UsageError
 from ..images import read_image
-from .text import format_ns, format_table
+from .text import format_ns, format_table, json_number
 
 __all__ = ["add_parser"]
 
@@ -51,8 +51,8 @@ def _as_json(results: list[tuple[str, Classification]], top: int) -> str:
         {
             "image": path,
             "label": result.label,
-            "score": result.score,
-            "top": [{"label": label, "score": score} for label, score in result.top(top)],
+            "score": json_number(result.score),
+            "top": [{"label": label, "score": json_number(score)} for label, score in result.top(top)],
             "stages_ns": dict(zip(result.stages, result.durations_ns, strict=True)),
             "total_ns": result.total_ns,
         }

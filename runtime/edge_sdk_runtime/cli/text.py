@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-__all__ = ["format_bytes", "format_ns", "format_table"]
+__all__ = ["format_bytes", "format_ns", "format_table", "json_number"]
 
 
 def format_ns(nanoseconds: int) -> str:
@@ -29,3 +30,8 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)
+
+
+def json_number(value: float) -> float | None:
+    """The number, or None where it is NaN or infinite: JSON has no word for those."""
+    return value if math.isfinite(value) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..bundle import Bundle
 from ..verify import Verification, verify
-from .text import format_table
+from .text import format_table, json_number
 
 __all__ = ["add_parser"]
 
@@ -33,7 +33,10 @@ def _as_json(verification: Verification) -> str:
         "passed": verification.passed,
         "interpreter": verification.interpreter,
         "frames": verification.frames,
-        "checks": [{**vars(check), "passed": check.passed} for check in verification.checks],
+        "checks": [
+            {**vars(check), "difference": json_number(check.difference), "passed": check.passed}
+            for check in verification.checks
+        ],
     }
     return json.dumps(document, indent=2)
 

@@ -58,10 +58,8 @@ class TflitePlug:
             with without_notices():
                 interpreter = interpreter_class(model_content=model, num_threads=threads)
                 interpreter.allocate_tensors()
-        except (
-            ImportError,
-            SystemError,
-        ) as error:  # built for another NumPy: what imports well fails at the first model
+        except (ImportError, SystemError) as error:
+            # A package built for another NumPy imports well and fails at its first model.
             raise InterpreterUnavailableError(
                 f"The interpreter {self.name} must fit the installed NumPy. "
                 f"Received: {_first_line(error.__cause__ or error)}. Run: {self.install}"

@@ -1,0 +1,150 @@
+"""The training loop: the same numbers for the same seed, the best weights kept, batches changed as asked."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from edge_sdk_converters import training as module
+from edge_sdk_converters.training import Examples, FitConfig, fit, predict
+from tests.converters.networks import call
+
+RNG = np.random.default_rng(0)
+CENTRES = RNG.normal(size=(3, 4)).astype(np.float32)
+TARGETS = RNG.integers(0, 3, 150).astype(np.int64)
+POINTS = (CENTRES[TARGETS] + 0.5 * RNG.normal(size=(150, 4))).astype(np.float32)
+TRAIN, VALIDATION = Examples(POINTS[:100], TARGETS[:100]), Examples(POINTS[100:], TARGETS[100:])
+
+
+def network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
+
+
+def fitted(config: FitConfig, **options: object) -> keras.Model:
+    model = network()
+    fit(model, TRAIN, VALIDATION, config, **options)
+    return model
+
+
+def validation_loss(model: keras.Model) -> float:
+    scores = call(model, VALIDATION.x)[np.arange(len(VALIDATION.y)), VALIDATION.y]
+    return float(-np.log(scores).mean())
+
+
+def same_weights(one: keras.Model, other: keras.Model) -> bool:
+    return all(map(np.array_equal, one.get_weights(), other.get_weights()))
+
+
+def test_public_names() -> None:
+    assert sorted(module.__all__) == ["Augment", "Examples", "FitConfig", "Progress", "fit", "predict"]
+
+
+def jitter(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return x + 0.1 * rng.normal(size=x.shape).astype(x.dtype)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    one, again, other = (fitted(FitConfig(2, batch_size=16, seed=seed), augment=jitter) for seed in (7, 7, 8))
+    assert same_weights(one, again)
+    assert not same_weights(one, other)
+
+
+def test_it_learns() -> None:
+    model = fitted(FitConfig(20, 1e-2, batch_size=16))
+    assert (predict(model, VALIDATION.x).argmax(axis=1) == VALIDATION.y).mean() > 0.8
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    """Steps this long overshoot, so the last epoch is not the best one."""
+    losses: list[float] = []
+    model = fitted(
+        FitConfig(12, 0.5, batch_size=16), progress=lambda done, planned, figures: losses.append(figures["val_loss"])
+    )
+    assert losses[-1] > min(losses)
+    assert validation_loss(model) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_patience_stops_after_that_many_epochs_without_a_better_loss() -> None:
+    losses: list[float] = []
+    model = fitted(
+        FitConfig(60, 0.5, batch_size=16, patience=3),
+        progress=lambda done, planned, figures: losses.append(figures["val_loss"]),
+    )
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 60
+    assert validation_loss(model) == pytest.approx(losses[best], rel=1e-4)
+
+
+def test_progress_counts_epochs() -> None:
+    told: list[tuple[int, int]] = []
+    fitted(FitConfig(3), progress=lambda done, planned, figures: told.append((done, planned)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_every_batch_has_its_own_randomness_that_depends_on_the_seed_alone() -> None:
+    def recorded(seed: int) -> dict[bytes, float]:
+        draws: dict[bytes, float] = {}
+
+        def record(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            draw = float(rng.random())
+            assert draws.setdefault(x.tobytes(), draw) == draw
+            return x
+
+        fitted(FitConfig(2, batch_size=16, seed=seed), augment=record)
+        return draws
+
+    draws = recorded(5)
+    assert recorded(5) == draws
+    assert (
+        len(draws) == len(set(draws.values())) >= 2 * 7
+    )  # two epochs of 100 points; Keras looks at a few more batches
+    assert set(draws.values()).isdisjoint(recorded(6).values())
+
+
+def test_augmentation_changes_training_batches_only() -> None:
+    seen: list[np.ndarray] = []
+
+    def spoil(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.append(x)
+        return np.zeros_like(x)
+
+    model = fitted(FitConfig(10, 1e-2), augment=spoil)
+    assert {len(x) for x in seen} == {64, 36}
+    known = {row.tobytes() for row in TRAIN.x}
+    assert all(row.tobytes() in known for x in seen for row in x)
+    first, *_ = model.layers
+    np.testing.assert_array_equal(first.get_weights()[0], network().layers[0].get_weights()[0])  # no input, no gradient
+
+
+def test_targets_are_made_of_the_changed_batch() -> None:
+    sums: list[float] = []
+
+    def targets(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        sums.append(float(x.sum()))
+        return np.eye(3, dtype=np.float32)[y]
+
+    loss = keras.losses.CategoricalCrossentropy()
+    fitted(FitConfig(1), loss=loss, targets=targets, augment=lambda x, rng: np.zeros_like(x))
+    validation = float(VALIDATION.x.sum())
+    assert set(sums) == {0.0, validation}
+
+
+def test_predict_gives_what_the_model_does_in_batches_of_any_size() -> None:
+    model = network()
+    np.testing.assert_allclose(predict(model, POINTS, batch_size=7), call(model, POINTS), atol=1e-6)
+
+
+def test_predict_is_quiet_however_often_it_is_called(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """TensorFlow takes many models in a row for one that is traced again and again, and says so at length."""
+    capfd.readouterr()
+    for _ in range(8):
+        predict(network(), POINTS)
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == []

@@ -1,0 +1,81 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk_runtime import LatencySummary, UsageError
+from edge_sdk_runtime.timing import StageClock, summarize
+
+durations = st.integers(0, 10**13)
+
+
+def nearest_rank(values: list[int], percent: int) -> int:
+    """The smallest value that at least `percent` in a hundred of all values do not exceed."""
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
+
+
+@given(st.lists(durations, min_size=1, max_size=300))
+def test_percentiles_are_nearest_ranks(values: list[int]) -> None:
+    assert summarize(values) == LatencySummary(
+        len(values), *(nearest_rank(values, percent) for percent in (50, 95, 99)), max(values)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 99, 100, 101, 199, 200, 1000, 4096])
+def test_percentiles_of_counted_values(count: int) -> None:
+    values = list(range(count, 0, -1))
+    assert summarize(values) == LatencySummary(
+        count, -(-50 * count // 100), -(-95 * count // 100), -(-99 * count // 100), count
+    )
+
+
+def test_percentiles_need_a_measurement() -> None:
+    with pytest.raises(UsageError, match=r"Received: none\. Classify a frame first"):
+        summarize([])
+    with pytest.raises(UsageError, match="Received: none"):
+        StageClock(("a", "b")).summary()
+
+
+def test_stages_are_summed_up_by_name_and_in_order() -> None:
+    clock = StageClock(("preprocess", "classify"))
+    for row in ((1, 10), (2, 20), (3, 30)):
+        clock.record(row)
+    summary = clock.summary()
+    assert list(summary) == ["preprocess", "classify", "total"]
+    assert summary["preprocess"] == LatencySummary(3, 2, 3, 3, 3)
+    assert summary["classify"] == LatencySummary(3, 20, 30, 30, 30)
+    assert summary["total"] == LatencySummary(3, 22, 33, 33, 33)
+
+
+def test_the_total_is_of_sums_and_not_a_sum_of_percentiles() -> None:
+    clock = StageClock(("a", "b"))
+    clock.record((100, 1))
+    clock.record((1, 100))
+    assert clock.summary()["total"].max_ns == 101
+
+
+@given(st.lists(durations, min_size=1, max_size=40), st.integers(1, 12))
+def test_the_ring_keeps_the_newest(values: list[int], capacity: int) -> None:
+    clock = StageClock(("stage",), capacity)
+    for value in values:
+        clock.record((value,))
+    assert clock.recorded == len(values)
+    assert clock.summary()["stage"] == summarize(values[-capacity:])
+
+
+def test_reset_forgets_everything() -> None:
+    clock = StageClock(("stage",), capacity=2)
+    for value in (1000, 2000, 3000):
+        clock.record((value,))
+    clock.reset()
+    assert clock.recorded == 0
+    for value in (1, 2, 3):
+        clock.record((value,))
+    assert clock.recorded == 3
+    assert clock.summary()["stage"] == LatencySummary(2, 2, 3, 3, 3)
+
+
+def test_a_clock_keeps_at_least_one() -> None:
+    with pytest.raises(UsageError, match=r"at least 1\. Received: 0"):
+        StageClock(("stage",), capacity=0)
