@@ -91,6 +91,7 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
     parser.add_argument("--quick", action="store_true", help="a small form of the same code, in seconds; not recorded")
     quick = parser.parse_args().quick
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # as the command line does: the same numbers twice
     begun = time.perf_counter()
     outcome = measure(quick)
     record = _record(name, outcome, time.perf_counter() - begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from edge_sdk.image_sets import Splits
     from edge_sdk.learn.train import Trained
     from edge_sdk_converters.pipeline import LearningData
+
+os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # as the command line does: the same numbers twice
 
 # Keras and TensorFlow take seconds to import, and most of the runtime's tests need neither: every fixture imports its own.
 
@@ -31,7 +34,7 @@ def trained(digits: Splits) -> Trained:
     from edge_sdk.learn.train import TrainConfig, train_classifier
 
     assert digits.spec is not None
-    return train_classifier(digits, digits.spec, TrainConfig(epochs=20, width=8, embedding=16))
+    return train_classifier(digits, digits.spec, TrainConfig(epochs=8, width=8, embedding=16))
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +74,7 @@ def plain(data: LearningData) -> keras.Model:
     )
     train, validation = (Examples(part.x.astype("float32") / 255, part.y) for part in (data.train, data.validation))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    fit(model, train, validation, FitConfig(12, 1e-2, seed=1), loss=loss)
+    fit(model, train, validation, FitConfig(5, 1e-2, seed=1), loss=loss)
     return model
 
 

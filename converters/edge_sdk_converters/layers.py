@@ -49,10 +49,10 @@ class PrototypeSimilarity(keras.layers.Layer):
             return ops.matmul(inputs, ops.transpose(self.prototypes))
         if self.measure is Similarity.COSINE:
             return ops.matmul(_normalized(inputs), ops.transpose(_normalized(self.prototypes)))
-        products = ops.matmul(inputs, ops.transpose(self.prototypes))
-        squares = ops.sum(ops.square(inputs), axis=-1, keepdims=True) + ops.sum(ops.square(self.prototypes), axis=-1)
+        # Not |e|² - 2 e·p + |p|²: that cancels where an embedding is close to its prototype, which is where it matters.
+        differences = ops.expand_dims(inputs, 1) - ops.expand_dims(self.prototypes, 0)
         # The gradient of a square root at zero is infinite; EPSILON keeps an embedding that meets its prototype learnable.
-        return 1.0 / (1.0 + ops.sqrt(ops.maximum(squares - 2.0 * products, EPSILON)))
+        return 1.0 / (1.0 + ops.sqrt(ops.maximum(ops.sum(ops.square(differences), axis=-1), EPSILON)))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
         """`(batch, P)`."""

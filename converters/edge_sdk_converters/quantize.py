@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,9 @@ class QuantizeConfig:
             raise RecipeError(f"calibration_images must be at least 1. Received: {self.calibration_images}. Try 200.")
 
 
-def quantize(model: bytes, config: QuantizeConfig, calibration: NDArray[np.uint8]) -> bytes:
+def quantize(
+    model: bytes, config: QuantizeConfig, calibration: NDArray[np.uint8], float_layers: Sequence[str] = ()
+) -> bytes:
     """Quantize a float .tflite file.
 
     Args:
@@ -62,6 +66,8 @@ def quantize(model: bytes, config: QuantizeConfig, calibration: NDArray[np.uint8
         config: Mode and number of calibration images.
         calibration: Model inputs, `uint8 [N, H, W, C]`, made by the one preprocessing; the first `calibration_images`
             of them are used.
+        float_layers: Names of Keras layers at the end of the network that stay in float32, the last one included; none
+            where empty.
 
     Returns:
         The quantized file; the same file in mode float32.
@@ -78,7 +84,7 @@ def quantize(model: bytes, config: QuantizeConfig, calibration: NDArray[np.uint8
         )
     try:
         with _quiet():
-            return _run(model, config.mode, images)
+            return _run(model, config.mode, images, float_layers)
     except (RuntimeError, ValueError) as error:
         first_line = str(error).strip().split("\n", maxsplit=1)[0]
         raise QuantizationError(
@@ -86,19 +92,27 @@ def quantize(model: bytes, config: QuantizeConfig, calibration: NDArray[np.uint8
         ) from error
 
 
-def _run(model: bytes, mode: QuantizeMode, images: NDArray[np.uint8]) -> bytes:
+def _run(model: bytes, mode: QuantizeMode, images: NDArray[np.uint8], float_layers: Sequence[str]) -> bytes:
     from ai_edge_quantizer import quantizer, recipe
 
     session = quantizer.Quantizer(bytearray(model))
+    # The converter names an operator by its layer with a number after it, but the last one by the function it ends.
+    places = [rf"/{re.escape(name)}(_\d+)?/" for name in float_layers] + ["^StatefulPartitionedCall"] * bool(
+        float_layers
+    )
+    kept = [_not_quantized(place, "*") for place in places]
     if mode is QuantizeMode.DYNAMIC_INT8:
-        session.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+        session.load_quantization_recipe([*recipe.dynamic_wi8_afp32(), *kept])
         return bytes(session.quantize().quantized_model)
     # Without the second rule the output would become int8 and break the contract; with it a DEQUANTIZE ends the graph.
-    float_output = {"regex": ".*", "operation": "OUTPUT", "algorithm_key": "no_quantize", "op_config": {}}
-    session.load_quantization_recipe([*recipe.static_wi8_ai8(), float_output])
+    session.load_quantization_recipe([*recipe.static_wi8_ai8(), *kept, _not_quantized(".*", "OUTPUT")])
     signature, name = _signature(model)
     scales = session.calibrate({signature: [{name: image[None]} for image in images]}, num_threads=os.cpu_count() or 1)
     return bytes(session.quantize(scales).quantized_model)
+
+
+def _not_quantized(regex: str, operation: str) -> dict[str, Any]:
+    return {"regex": regex, "operation": operation, "algorithm_key": "no_quantize", "op_config": {}}
 
 
 def _signature(model: bytes) -> tuple[str, str]:

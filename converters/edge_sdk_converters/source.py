@@ -87,8 +87,11 @@ def accuracy(model: keras.Model, examples: Examples) -> float:
 
 
 def is_opaque(model: keras.Model) -> bool:
-    """Whether the model is a SavedModel's function, which no pass can look into."""
-    return any(isinstance(layer, keras.layers.TFSMLayer) for layer in model.layers)
+    """Whether the model holds a SavedModel's function, which no pass can look into."""
+    return any(
+        is_opaque(layer) if isinstance(layer, keras.Model) else isinstance(layer, keras.layers.TFSMLayer)
+        for layer in model.layers
+    )
 
 
 def check_classifier(model: keras.Model, classes: int) -> None:
@@ -97,7 +100,7 @@ def check_classifier(model: keras.Model, classes: int) -> None:
     Raises:
         ModelError: Says what the model is instead.
     """
-    inputs, outputs = model.inputs or [], model.outputs or []
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError(
             f"A classifier must have one input and one output. Received: '{model.name}' with {len(inputs)} and {len(outputs)}. "

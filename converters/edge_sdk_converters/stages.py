@@ -66,10 +66,10 @@ def split_stages(model: keras.Model) -> Stages:
     encoder = keras.Model(graph.inputs[0], cuts[0].inputs[0], name="encoder")
     try:
         head = keras.Model(cuts[0].outputs[0], graph.outputs[0], name="head")
-    except ValueError as error:  # Keras finds that the outputs need more than the features
+    except ValueError as error:  # Keras finds that what lies between is no network, or needs more than the features
         raise ModelError(
-            "A staged classifier's scores must depend on the similarity features alone. "
-            f"Received: '{model.name}', whose head reads the encoder too. Use the fused form."
+            "A staged classifier's scores must be computed from the similarity features and nothing else. "
+            f"Received: '{model.name}', whose head is missing or reads the encoder too. Use the fused form."
         ) from error
     return Stages(
         encoder,

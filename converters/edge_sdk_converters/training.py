@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from .steps import repeats_per_epoch
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,7 +44,7 @@ class FitConfig:
     """How a model is trained: Adam with a cosine schedule, the best validation weights kept.
 
     Attributes:
-        epochs: Passes over the training data.
+        epochs: Passes over the training data; few images are shown several times a pass, see `steps_per_epoch`.
         learning_rate: At the start, after one warm-up epoch of the schedule's length; it falls to zero along a cosine.
         batch_size: Examples per step.
         patience: Epochs without a better validation loss after which training stops; 0 never stops early.
@@ -146,7 +148,8 @@ class _Batches(keras.utils.PyDataset):
         self._examples, self._targets, self._augment, self._shuffle = examples, targets, augment, shuffle
         self._size = config.batch_size if shuffle else max(config.batch_size, 256)
         self._rng = np.random.default_rng(config.seed)
-        self._order = np.arange(len(examples.x))
+        repeats = repeats_per_epoch(len(examples.x), self._size) if shuffle else 1
+        self._order = np.tile(np.arange(len(examples.x)), repeats)
         self.on_epoch_end()
 
     def __len__(self) -> int:

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The same command has to give the same numbers; without this, sums are added up in whatever order threads finish.
+    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
     try:
         app(args=[argument for argument in given if argument != "--debug"], prog_name="edge-sdk")
     except SystemExit as leaving:

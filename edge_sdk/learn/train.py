@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ import keras
 
 from edge_sdk_converters.keras_file import ModelCard
 from edge_sdk_converters.layers import PrototypeSimilarity
+from edge_sdk_converters.steps import steps_per_epoch
 from edge_sdk_converters.training import Augment, Examples, FitConfig, Progress, predict
 from edge_sdk_runtime import Color, PreprocessSpec, Similarity, similarity_features
 
@@ -57,14 +57,8 @@ class TrainConfig:
     seed: int = 0
 
     def epochs_for(self, images: int) -> int:
-        """The epochs asked for, else as many as show the encoder about 800,000 images, between 15 and 60.
-
-        A few photographs make few steps an epoch: they are shown more often, until there are 600 steps or 300 epochs.
-        """
-        if self.epochs:
-            return self.epochs
-        by_images = max(15, min(60, 800_000 // max(1, images)))
-        return max(by_images, min(300, 600 // max(1, math.ceil(images / _BATCH))))
+        """The epochs asked for, else as many as show the encoder about 800,000 images, between 15 and 60."""
+        return self.epochs or max(15, min(60, 800_000 // (steps_per_epoch(images, _BATCH) * _BATCH)))
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,10 @@ def staged_network(measure: str = "cosine", head: tuple[keras.Layer, ...] | None
 
 
 def hurried(recipe: Recipe) -> Recipe:
-    """The recipe with two epochs in the place of every recovery."""
+    """The recipe with one epoch in the place of every recovery."""
 
     def hurry(step: Step) -> Step:
-        recover = step.recover and dataclasses.replace(step.recover, epochs=2, min_steps=0)
+        recover = step.recover and dataclasses.replace(step.recover, epochs=1, min_steps=0)
         return dataclasses.replace(step, recover=recover)
 
     return dataclasses.replace(recipe, steps=tuple(map(hurry, recipe.steps)))

@@ -54,6 +54,16 @@ def test_it_computes_what_the_runtime_does(
 
 
 @pytest.mark.parametrize("measure", Similarity)
+def test_it_does_so_where_an_embedding_meets_its_prototype(measure: Similarity) -> None:
+    rng = np.random.default_rng(0)
+    prototypes = 10 * table(rng, 4, 64)
+    embeddings = np.concatenate([prototypes, prototypes + 1e-3 * table(rng, 4, 64)])
+    expected = similarity_features(embeddings, prototypes, measure)
+    received = call(similarity_model(prototypes, measure), embeddings)
+    np.testing.assert_allclose(received, expected, atol=1e-5 * max(1.0, float(np.abs(expected).max())))
+
+
+@pytest.mark.parametrize("measure", Similarity)
 def test_a_zero_embedding_is_similar_to_nothing(measure: Similarity) -> None:
     prototypes = np.concatenate([table(np.random.default_rng(0), 3, 6), np.zeros((1, 6), np.float32)])
     nothing = np.zeros((2, 6), np.float32)

@@ -11,7 +11,7 @@ from edge_sdk_converters.errors import QuantizationError, RecipeError
 from edge_sdk_converters.pipeline import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.tflite import export_tflite
-from tests.converters.helpers import assert_one_line, input_and_output, run_tflite
+from tests.converters.helpers import assert_one_line, input_and_output, operators, run_tflite
 
 DYNAMIC, STATIC = QuantizeConfig(QuantizeMode.DYNAMIC_INT8), QuantizeConfig(QuantizeMode.STATIC_INT8, 64)
 
@@ -62,6 +62,17 @@ def test_only_the_first_calibration_images_count(exported: bytes, calibration: n
     few = QuantizeConfig(QuantizeMode.STATIC_INT8, 8)
     assert quantize(exported, few, calibration) == quantize(exported, few, calibration[:8])
     assert quantize(exported, few, calibration) != quantize(exported, few, calibration[8:])
+
+
+@pytest.mark.parametrize("config", [DYNAMIC, STATIC], ids=lambda config: config.mode.value)
+def test_layers_at_the_end_may_stay_in_float(config: QuantizeConfig, exported: bytes, calibration: np.ndarray) -> None:
+    ends = ("similarity", "hidden", "scores")
+    whole, mixed = quantize(exported, config, calibration), quantize(exported, config, calibration, ends)
+    assert len(whole) < len(mixed) < len(exported)
+    assert operators(mixed)["L2_NORMALIZATION"] == operators(mixed)["SOFTMAX"] == 1
+    if config is STATIC:
+        assert operators(mixed)["DEQUANTIZE"] == 1  # int8 ends once, before the similarity
+    assert input_and_output(mixed) == (("uint8", [1, 8, 8, 1]), ("float32", [1, 10]))
 
 
 def test_static_int8_without_images_is_refused(exported: bytes, calibration: np.ndarray) -> None:

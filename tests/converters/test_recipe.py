@@ -164,7 +164,7 @@ def test_modes_may_be_given_by_name() -> None:
         QuantizeConfig("int9")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(0, 600), (64, 600), (65, 300), (6400, 6), (1_000_000, 6)])
+@pytest.mark.parametrize(("images", "epochs"), [(1, 30), (64, 30), (65, 29), (1217, 30), (6400, 6), (1_000_000, 6)])
 def test_recovery_lasts_longer_on_few_images(images: int, epochs: int) -> None:
     assert RecoverConfig(epochs=6, min_steps=600, batch_size=64).epochs_for(images) == epochs
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -95,10 +97,16 @@ def test_the_same_seed_recovers_the_same_weights(classifier: keras.Model, data: 
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"epochs": 0}, {"batch_size": 0}, {"patience": -1}, {"min_steps": -1}, {"distillation": 1.1}]
-    + [{"temperature": 0.0}, {"temperature": float("inf")}, {"learning_rate": float("nan")}],
+    ("name", "value"),
+    [("epochs", 0), ("batch_size", 0), ("patience", -1), ("min_steps", -1), ("distillation", 1.1)],
 )
-def test_bad_values_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(RecipeError, match=f"{next(iter(values))}.*Received: "):
-        RecoverConfig(**values)
+def test_bad_values_are_refused(name: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=f"{name}.*Received: "):
+        RecoverConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["temperature", "learning_rate"])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_temperatures_and_rates_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=f"{name}.*Received: "):
+        RecoverConfig(**{name: value})

@@ -73,10 +73,11 @@ def test_other_heads_are_left_to_tflite(head: tuple[keras.Layer, ...]) -> None:
     assert stages.head.output_shape == (None, 4 if len(head) == 1 else 3)
 
 
-def test_similarity_at_the_end_has_a_head_of_nothing() -> None:
+def test_a_classifier_without_a_head_is_refused() -> None:
     image = keras.Input((4,))
-    stages = split_stages(keras.Model(image, PrototypeSimilarity([0, 1], name="similarity")(layers.Dense(5)(image))))
-    assert stages.numpy_head is None
+    with pytest.raises(ModelError, match="whose head is missing") as caught:
+        split_stages(keras.Model(image, PrototypeSimilarity([0, 1])(layers.Dense(5)(image))))
+    assert_one_line(caught.value)
 
 
 def test_a_head_that_factorization_split_is_no_plain_mlp() -> None:
@@ -106,6 +107,6 @@ def test_a_head_that_reads_the_embedding_too_is_refused() -> None:
     image = keras.Input((4,))
     embedding = layers.Dense(5)(image)
     both = layers.Concatenate()([embedding, PrototypeSimilarity([0, 1], name="similarity")(embedding)])
-    with pytest.raises(ModelError, match="must depend on the similarity features alone") as caught:
+    with pytest.raises(ModelError, match="from the similarity features and nothing else") as caught:
         split_stages(keras.Model(image, layers.Dense(2, activation="softmax")(both)))
     assert_one_line(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.cli.main import main
+from edge_sdk_runtime import Bundle
 from edge_sdk_runtime.cli.main import main as edge_run
 from tests.end_to_end.bundles import digits_bundle, write_digit
 
@@ -52,9 +54,12 @@ def refused(arguments: Sequence[object], capfd: pytest.CaptureFixture[str]) -> s
 
 def test_from_folder_to_classified_picture(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model, bundle = tmp_path / "mugs.keras", tmp_path / "mugs.edge"
-    train = ["train", photos, "-o", model, "--size", 16, "--epochs", 6, "--width", 8, "--embedding", 8]
+    train = ["train", photos, "-o", model, "--size", 16, "--epochs", 3, "--width", 8, "--embedding", 8]
     assert main([str(part) for part in train]) == 0
-    assert main(["compress", str(model), "--data", str(photos), "-o", str(bundle), "--json"]) == 0
+    recipe = tmp_path / "half.toml"
+    recipe.write_text('[[pass]]\nkind = "prune"\nfraction = 0.5\nrecover = { epochs = 2, min_steps = 0 }\n')
+    compress = ["compress", model, "--data", photos, "--recipe", recipe, "-o", bundle, "--json"]
+    assert main([str(part) for part in compress]) == 0
     capfd.readouterr()
     assert main(["evaluate", str(bundle), "--data", str(photos), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["accuracy"] == 1.0
@@ -63,12 +68,13 @@ def test_from_folder_to_classified_picture(photos: Path, tmp_path: Path, capfd: 
     page = tmp_path / "report.html"
     assert main(["report", str(bundle), str(bundle), "--data", str(photos), "-o", str(page)]) == 0
     assert "tasse été" in page.read_text(encoding="utf-8")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mugs.edge", "mugs.keras", "report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.toml", "mugs.edge", "mugs.keras", "report.html"]
 
 
 def test_a_model_of_another_tool_is_compressed_too(
     photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(8, 3, activation="relu")(image)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -91,10 +97,14 @@ def test_a_model_of_another_tool_is_compressed_too(
 
 
 def test_evaluate_answers_no_with_status_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "digits.edge"
-    digits_bundle().write(path)
-    assert main(["evaluate", str(path), "--data", "digits", "--limit", "10", "--min-accuracy", "1"]) == 1
-    assert "below" in capfd.readouterr().err
+    path, bundle = tmp_path / "digits.edge", digits_bundle()
+    shifted = io.BytesIO()
+    np.save(shifted, np.roll(bundle.read_arrays("prototypes.npy")[""], 1, axis=0))
+    Bundle.build(bundle.manifest, {**bundle.members(), "prototypes.npy": shifted.getvalue()}).write(path)
+    evaluate = ["evaluate", str(path), "--data", "digits", "--limit", "10", "--min-accuracy"]
+    assert main([*evaluate, "0.5"]) == 1
+    assert "below 50.00%" in capfd.readouterr().err
+    assert main([*evaluate, "0"]) == 0
 
 
 def test_bad_images_among_good_ones_are_named_and_counted(

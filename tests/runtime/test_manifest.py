@@ -159,14 +159,12 @@ def test_values_of_the_wrong_kind_are_refused(part: str, value: Any) -> None:
         Manifest.from_json(json.dumps({**document(), part: value}))
 
 
-@pytest.mark.parametrize("number", ["1e999", "NaN", "Infinity", "-Infinity"])
-def test_numbers_that_are_none_are_refused(number: str) -> None:
-    text = make_manifest().to_json().replace('"images": 8', f'"images": {number}')
+@pytest.mark.parametrize("number", ["1e999", "NaN", "Infinity", "-Infinity", f"1{'0' * 400}"])
+def test_numbers_beyond_floating_point_are_refused(number: str) -> None:
+    text = make_manifest().to_json().replace('"embed": 0.001', f'"embed": {number}')
     assert number in text
-    with pytest.raises(BundleCorruptError):
+    with pytest.raises(BundleCorruptError, match="must follow the bundle schema"):
         Manifest.from_json(text)
-    with pytest.raises(BundleCorruptError):
-        Manifest.from_json(make_manifest().to_json().replace('"embed": 0.001', f'"embed": {number}'))
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "7", '"text"', "{}", "[" * 100_000])

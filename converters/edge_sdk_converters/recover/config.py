@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import RecipeError
+from ..steps import steps_per_epoch
 
 __all__ = ["RecoverConfig"]
 
@@ -49,5 +50,4 @@ class RecoverConfig:
 
     def epochs_for(self, images: int) -> int:
         """Epochs for a training set of that many images: `epochs`, or as many as `min_steps` takes."""
-        steps_per_epoch = max(1, -(-images // self.batch_size))
-        return max(self.epochs, -(-self.min_steps // steps_per_epoch))
+        return max(self.epochs, math.ceil(self.min_steps / steps_per_epoch(images, self.batch_size)))

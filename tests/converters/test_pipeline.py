@@ -1,0 +1,89 @@
+"""Recipes carried out on a tiny classifier, and what their reports say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from edge_sdk.compress import CompressedBundle
+from edge_sdk_converters import passes, pipeline
+from edge_sdk_converters.cost import count_macs, count_parameters
+from edge_sdk_converters.errors import ModelError
+from edge_sdk_converters.factorize.config import FactorizeConfig
+from edge_sdk_converters.keras_file import load_keras
+from edge_sdk_converters.passes import FactorizePass, PrunePass, pass_for
+from edge_sdk_converters.pipeline import Figures, LearningData, run_recipe
+from edge_sdk_converters.prune.config import PruneConfig
+from edge_sdk_converters.quantize import QuantizeConfig
+from edge_sdk_converters.recipe import BUILT_IN, Recipe, Step
+from edge_sdk_converters.recover.config import RecoverConfig
+from edge_sdk_converters.source import accuracy
+from edge_sdk_converters.tflite import export_tflite
+from tests.converters.helpers import assert_one_line, plain_network, weights_kept
+
+HALF = Recipe("half", steps=(Step(PruneConfig(fraction=0.5), RecoverConfig(epochs=1, min_steps=0)),))
+
+
+def figures_of(model: keras.Model, data: LearningData) -> Figures:
+    return Figures(
+        count_parameters(model), count_macs(model), accuracy(model, data.validation), len(export_tflite(model))
+    )
+
+
+def test_public_names() -> None:
+    assert sorted(pipeline.__all__) == ["Compressed", "Figures", "LearningData", "PassReport", "run_recipe"]
+    assert sorted(passes.__all__) == ["FactorizePass", "Pass", "PassOutcome", "PrunePass", "pass_for"]
+
+
+def test_every_configuration_has_its_pass() -> None:
+    assert pass_for(PruneConfig()) == PrunePass(PruneConfig())
+    assert pass_for(FactorizeConfig()) == FactorizePass(FactorizeConfig())
+    with pytest.raises(TypeError, match=r"factorize or prune\. Received: QuantizeConfig"):
+        pass_for(QuantizeConfig())
+
+
+def test_small_is_smaller_in_every_figure(compressed: CompressedBundle, data: LearningData) -> None:
+    result = compressed.compressed
+    assert [report.kind for report in result.reports] == ["prune", "factorize"]
+    first, last = result.reports
+    assert first.before == result.original and first.after == last.before
+    assert last.after == figures_of(result.model, data)
+    for before, after in ((result.original, first.after), (first.after, last.after)):
+        assert after.parameters < before.parameters
+        assert after.macs < before.macs
+    # In a network this small two thin layers take as much room in the file as the one they replace: their operators count.
+    assert last.after.tflite_bytes < 0.8 * result.original.tflite_bytes
+    for report in result.reports:
+        assert report.details and all("→" in line for line in report.details)
+        assert 0 <= report.accuracy_before_recovery <= 1
+
+
+def test_recovery_recovers(compressed: CompressedBundle) -> None:
+    prune = compressed.compressed.reports[0]
+    assert prune.after.accuracy > prune.accuracy_before_recovery
+
+
+def test_the_original_stays_as_it_was(classifier: keras.Model, data: LearningData) -> None:
+    told: list[tuple[str, int, int]] = []
+    with weights_kept(classifier):
+        result = run_recipe(classifier, HALF, data, progress=lambda *each: told.append(each))
+    assert told == [("prune: recover", 1, 1)]
+    assert result.model is not classifier
+    assert result.original is not None and result.original.parameters == count_parameters(classifier)
+
+
+def test_a_recipe_of_nothing_gives_the_model_back(classifier: keras.Model, data: LearningData) -> None:
+    result = run_recipe(classifier, BUILT_IN["int8"], data)
+    assert result.model is classifier and result.reports == ()
+
+
+def test_a_saved_model_is_quantized_or_refused_but_never_rewritten(tmp_path: Path, data: LearningData) -> None:
+    plain_network(classes=10, side=8, channels=1).export(tmp_path / "saved", verbose=False)
+    opaque, _ = load_keras(tmp_path / "saved")
+    result = run_recipe(opaque, BUILT_IN["int8"], data)
+    assert (result.model, result.original, result.reports) == (opaque, None, ())
+    with pytest.raises(ModelError, match=r"recipe small with prune, factorize\. Use --recipe int8") as caught:
+        run_recipe(opaque, BUILT_IN["small"], data)
+    assert_one_line(caught.value)
