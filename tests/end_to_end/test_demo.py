@@ -11,6 +11,8 @@ from edge_sdk.cli.main import main
 from edge_sdk_runtime import Bundle
 
 EVERY_PASS = """
+name = "every-pass"
+
 [[pass]]
 kind = "prune"
 fraction = 0.3
