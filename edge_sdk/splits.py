@@ -114,15 +114,20 @@ def check_counts(images: ImageSet, needed: int, purpose: str, name: str) -> None
 
 
 def check_labels(labels: tuple[str, ...], name: str) -> None:
-    """Refuse fewer than two classes.
+    """Refuse fewer than two classes, and names that no file could carry.
 
     Args:
         labels: Class names.
         name: What to call the data.
 
     Raises:
-        DataError: There is nothing to tell apart.
+        DataError: There is nothing to tell apart, or a name is no Unicode text.
     """
+    for label in labels:
+        if not label.isprintable():  # undecodable bytes of a folder's name arrive as unprintable surrogates
+            raise DataError(
+                f"Class names must be printable Unicode text. Received: {label!r} in {name}. Rename that folder."
+            )
     if len(labels) < 2:
         raise DataError(
             f"A classifier needs at least 2 classes. Received: {', '.join(map(repr, labels)) or 'none'} in {name}. "

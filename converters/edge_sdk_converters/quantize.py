@@ -82,6 +82,13 @@ def quantize(
         raise QuantizationError(
             "static-int8 needs at least one calibration image. Received: none. Pass images, or use dynamic-int8."
         )
+    with _quiet():
+        expected = _input_shape(model)
+    if len(images) and images.shape[1:] != expected:
+        raise QuantizationError(
+            f"Calibration images must be what the model takes: [N, {', '.join(map(str, expected))}]. "
+            f"Received: {list(images.shape)}. Prepare them with the bundle's preprocessing."
+        )
     try:
         with _quiet():
             return _run(model, config.mode, images, float_layers)
@@ -113,6 +120,13 @@ def _run(model: bytes, mode: QuantizeMode, images: NDArray[np.uint8], float_laye
 
 def _not_quantized(regex: str, operation: str) -> dict[str, Any]:
     return {"regex": regex, "operation": operation, "algorithm_key": "no_quantize", "op_config": {}}
+
+
+def _input_shape(model: bytes) -> tuple[int, ...]:
+    """Shape of one model input, without the batch."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    return tuple(int(side) for side in Interpreter(model_content=model).get_input_details()[0]["shape"][1:])
 
 
 def _signature(model: bytes) -> tuple[str, str]:

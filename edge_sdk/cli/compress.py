@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from edge_sdk_runtime.preprocess import ResizeMode
 
 from .console import command, passes_table, results_table, say, tell_skipped, working
 from .options import Data, Json, Limit, Output, Seed, Strict
+
+if TYPE_CHECKING:
+    from ..compress import CompressedBundle
+    from ..report.measure import BundleResult
 
 __all__ = ["compress"]
 
@@ -71,10 +75,17 @@ def compress(
     tell_skipped(splits)
     if as_json:
         say(json.dumps({"bundle": str(output), **figures([measured])[0]}, ensure_ascii=False, indent=2))
-        return
-    if result.adopted.accuracies:
-        found = ", ".join(f"{each.value} {share:.1%}" for each, share in result.adopted.accuracies.items())
-        say(f"Accuracy of the model as it came, by the pixel range it could have been trained on: {found}.")
+    else:
+        _show(result, measured, output)
+
+
+def _show(result: CompressedBundle, measured: BundleResult, output: Path) -> None:
+    adopted = result.adopted
+    if adopted.input_range and adopted.accuracies:
+        found = ", ".join(f"{each.value} {share:.1%}" for each, share in adopted.accuracies.items())
+        say(
+            f"Pixels taken as {adopted.input_range.value}, by how well the model classifies ({found}); --input-range overrules."
+        )
     passes_table(result.compressed.reports)
     results_table([measured])
     say(

@@ -31,8 +31,10 @@ def working() -> Iterator[Told]:
     Yields:
         A function that is told what is being done, and how far: done, planned.
     """
+    from edge_sdk_runtime.images import quiet_decoders
     from edge_sdk_runtime.interpreters.quiet import without_notices
 
+    quiet_decoders()
     # A descriptor of its own: the bars go on while notices of native code are held back on the real one.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as screen, _bars(Console(file=screen)) as bars:
         tasks = {"start TensorFlow": bars.add_task("start TensorFlow", total=1)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -30,9 +31,18 @@ for verb in (demo.demo, train.train, compress.compress, evaluate.evaluate, repor
     app.command()(verb)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"edge-sdk {metadata.version('edge-sdk')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """Options of every verb."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from edge_sdk_converters.steps import steps_per_epoch
 from edge_sdk_converters.training import Examples, FitConfig, Progress, fit
 
 __all__ = ["build_head", "train_head"]
+
+_BATCH = 128
 
 
 def build_head(features: int, classes: int, hidden: int = 32) -> keras.Model:
@@ -37,5 +40,5 @@ def train_head(
         seed: Of the order.
         progress: Told after every epoch.
     """
-    epochs = max(4, min(40, 200_000 // max(1, len(train.y))))
-    fit(head, train, validation, FitConfig(epochs, 5e-3, 128, patience=8, seed=seed), progress=progress)
+    epochs = max(4, min(20, 500 // steps_per_epoch(len(train.y), _BATCH)))
+    fit(head, train, validation, FitConfig(epochs, 5e-3, _BATCH, seed=seed), progress=progress)

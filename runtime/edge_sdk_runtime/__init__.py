@@ -31,8 +31,7 @@ from .preprocess import Color, Interpolation, Preprocessor, PreprocessSpec, Resi
 from .similarity import Similarity, similarity_features
 from .timing import LatencySummary
 from .verify import Verification, verify
-
-__version__ = "0.1.0"
+from .version import __version__
 
 __all__ = [
     "Bundle",

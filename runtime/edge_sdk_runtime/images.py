@@ -14,13 +14,18 @@ from .errors import FrameError, ImageReadError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["IMAGE_SUFFIXES", "as_frame", "decode_image", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "as_frame", "decode_image", "quiet_decoders", "read_image"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
+
+
+def quiet_decoders() -> None:
+    """For commands: keep OpenCV's warnings about damaged files off standard error, where our own line says the same."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

@@ -89,3 +89,9 @@ def test_dynamic_int8_needs_no_images(exported: bytes, calibration: np.ndarray) 
 def test_bad_values_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=f"^{next(iter(values))} must .*Received: "):
         QuantizeConfig(**values)
+
+
+def test_calibration_images_of_another_size_are_refused(classifier: keras.Model) -> None:
+    images = np.zeros((4, 9, 8, 1), np.uint8)
+    with pytest.raises(QuantizationError, match=r"\[N, 8, 8, 1\]. Received: \[4, 9, 8, 1\]"):
+        quantize(export_tflite(classifier), QuantizeConfig(QuantizeMode.STATIC_INT8), images)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import cv2
@@ -92,7 +93,7 @@ def test_a_model_of_another_tool_is_compressed_too(
         main(["compress", str(path), "--data", str(photos), "--recipe", "int8", "-o", str(tmp_path / "plain.edge")])
         == 0
     )
-    assert "0..1 100.0%" in capfd.readouterr().out
+    assert "Pixels taken as 0..1" in capfd.readouterr().out
     assert edge_run(["verify", str(tmp_path / "plain.edge")]) == 0
 
 
@@ -225,3 +226,22 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
     with pytest.raises(DataError):
         main(["train", str(tmp_path / "nothing"), "-o", str(tmp_path / "m.keras"), "--debug"])
+
+
+def test_versions(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"edge-sdk {metadata.version('edge-sdk')}\n"
+    with pytest.raises(SystemExit) as leaving:
+        edge_run(["--version"])
+    assert leaving.value.code == 0
+    assert capfd.readouterr().out == f"edge-run {metadata.version('edge-sdk-runtime')}\n"
+
+
+def test_class_names_that_no_file_could_carry(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    for label in (b"caf\xe9", b"tea"):
+        target = os.path.join(os.fsencode(folder), label)
+        os.makedirs(target)
+        for source in (photos / "blue mug").iterdir():
+            Path(os.fsdecode(os.path.join(target, os.fsencode(source.name)))).write_bytes(source.read_bytes())
+    assert "Rename that folder" in refused(["train", folder, "-o", tmp_path / "m.keras"], capfd)

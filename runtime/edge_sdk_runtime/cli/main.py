@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import EdgeRuntimeError
+from ..images import quiet_decoders
+from ..version import __version__
 from . import classify, info, verify
 
 __all__ = ["main"]
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    quiet_decoders()
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -51,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--interpreter", metavar="NAME", help="litert or tflite-runtime (default: the first installed)")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser = argparse.ArgumentParser(prog="edge-run", description="Run an .edge bundle on this device.")
+    parser.add_argument("--version", action="version", version=f"edge-run {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for verb in _VERBS:
         verb.add_parser(verbs, common)
