@@ -83,9 +83,9 @@ def _show(result: CompressedBundle, measured: BundleResult, output: Path) -> Non
     adopted = result.adopted
     if adopted.input_range and adopted.accuracies:
         found = ", ".join(f"{each.value} {share:.1%}" for each, share in adopted.accuracies.items())
-        say(
-            f"Pixels taken as {adopted.input_range.value}, by how well the model classifies ({found}); --input-range overrules."
-        )
+        say(f"Pixels taken as {adopted.input_range.value}, by how well the model classifies ({found}).")
+        if sum(share >= max(adopted.accuracies.values()) - 0.02 for share in adopted.accuracies.values()) > 1:
+            say("Other ranges fit about as well: name the one it was trained on with --input-range to be sure.")
     passes_table(result.compressed.reports)
     results_table([measured])
     say(

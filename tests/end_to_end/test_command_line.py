@@ -89,11 +89,11 @@ def test_a_model_of_another_tool_is_compressed_too(
     path = tmp_path / "plain.keras"
     with pytest.warns(DeprecationWarning, match="copy keyword"):
         model.save(path)
-    assert (
-        main(["compress", str(path), "--data", str(photos), "--recipe", "int8", "-o", str(tmp_path / "plain.edge")])
-        == 0
-    )
-    assert "Pixels taken as 0..1" in capfd.readouterr().out
+    compress = ["compress", path, "--data", photos, "--recipe", "int8", "-o", tmp_path / "plain.edge"]
+    assert main([str(part) for part in compress]) == 0
+    assert "--input-range to be sure" in capfd.readouterr().out  # two plain colours are told apart under any range
+    assert main([str(part) for part in (*compress, "--input-range", "0..1")]) == 0
+    assert "Pixels taken" not in capfd.readouterr().out
     assert edge_run(["verify", str(tmp_path / "plain.edge")]) == 0
 
 
@@ -239,9 +239,8 @@ def test_versions(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_class_names_that_no_file_could_carry(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "data"
-    for label in (b"caf\xe9", b"tea"):
-        target = os.path.join(os.fsencode(folder), label)
-        os.makedirs(target)
+    for label in (os.fsdecode(b"caf\xe9"), "tea"):
+        (folder / label).mkdir(parents=True)
         for source in (photos / "blue mug").iterdir():
-            Path(os.fsdecode(os.path.join(target, os.fsencode(source.name)))).write_bytes(source.read_bytes())
+            (folder / label / source.name).write_bytes(source.read_bytes())
     assert "Rename that folder" in refused(["train", folder, "-o", tmp_path / "m.keras"], capfd)
