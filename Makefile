@@ -1,5 +1,6 @@
-# What a person types here. Every target sets up what it needs; only Python 3.10–3.13, pip and make have to be there.
-PYTHON ?= python3
+# What a person types here. Every target sets up what it needs; only Python 3.11, pip and make have to be there.
+# constraints.txt is resolved for 3.11; another version may do, but is not what these targets are tested with.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
