@@ -220,7 +220,7 @@ BUILT_IN: Mapping[str, Recipe] = {
         Recipe("int8", "Weights and activations in int8: a quarter of the size, faster, nothing rewritten.", (_INT8,)),
         Recipe(
             "small",
-            "A third of the channels removed, layers factorized, int8: small and fast, for about a point of accuracy.",
+            "A third of the channels removed, layers factorized, int8: small and fast, for a point or two of accuracy.",
             (
                 Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=8)),
                 Step(FactorizeConfig(energy=0.8), RecoverConfig(epochs=8)),
