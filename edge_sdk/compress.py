@@ -108,7 +108,7 @@ def card_for(model: keras.Model, splits: Splits, resize: ResizeMode = ResizeMode
     check_classifier(model, len(splits.labels))
     height, width, channels = model.inputs[0].shape[1:]
     spec = PreprocessSpec(width, height, resize, color=Color.RGB if channels == 3 else Color.GRAY)
-    return ModelCard(splits.labels, spec, splits.name, 0, splits.flips)
+    return ModelCard(splits.labels, spec, splits.name, splits.seed, splits.flips, splits.limit)
 
 
 def check_forms(forms: Sequence[str]) -> tuple[str, ...]:
@@ -161,6 +161,7 @@ def _provenance(model: keras.Model, card: ModelCard, recipe: Recipe) -> dict[str
         "recipe": recipe.name,
         "recipe_toml": recipe.to_toml(),
         "seed": str(card.seed),
+        "limit": "" if card.limit is None else str(card.limit),
         "source_model": model.name,
         "source_weights_sha256": digest.hexdigest(),
         "versions": ", ".join(f"{package} {metadata.version(package)}" for package in packages),

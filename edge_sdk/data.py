@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,11 @@ def load_images(
         DataError: The source does not exist or is none of these, a class has too few readable images, or a download failed.
     """
     _check_arguments(seed, limit)
+    splits = _read(source, seed=seed, strict=strict, limit=limit, progress=progress)
+    return replace(splits, seed=seed, limit=limit)
+
+
+def _read(source: str | Path, *, seed: int, strict: bool, limit: int | None, progress: Progress | None) -> Splits:
     if isinstance(source, str) and source in NAMED_SETS:
         return read_named_set(source, seed=seed, limit=limit)
     path = Path(source)

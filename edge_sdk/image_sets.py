@@ -166,6 +166,8 @@ class Splits:
         note: What must be said beside every figure; empty where nothing must.
         spec: The preprocessing that leaves the images as they are, where all have one size; otherwise None.
         flips: Whether a mirrored image keeps its label. True where that is not known.
+        seed: Decided the split.
+        limit: Most images of each class that were split; None for all.
     """
 
     name: str
@@ -176,8 +178,26 @@ class Splits:
     note: str = ""
     spec: PreprocessSpec | None = None
     flips: bool = True
+    seed: int = 0
+    limit: int | None = None
+
+    def at_most(self, limit: int | None) -> Splits:
+        """Fewer images of the same split: none changes its part, so that held-out images stay held out.
+
+        Args:
+            limit: The most images of each class in each part; None for all.
+        """
+        if limit is None:
+            return self
+        train, validation, test = (_first_of_each(part, limit) for part in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names, the same in all three parts."""
         return self.train.labels
+
+
+def _first_of_each(images: ImageSet, limit: int) -> ImageSet:
+    firsts = [np.flatnonzero(images.targets == label)[:limit] for label in range(len(images.labels))]
+    return images.take(np.sort(np.concatenate(firsts)))

@@ -37,6 +37,7 @@ class ModelCard:
         preprocess: What is done to a frame before the model sees it.
         data: The set it learnt from, as the user named it.
         seed: Of the split, so that images held out in training stay held out afterwards.
+        limit: Most images of each class that were split, for the same reason; None for all.
         flips: Whether a mirrored image keeps its class, for augmentation while recovering.
     """
 
@@ -45,6 +46,7 @@ class ModelCard:
     data: str
     seed: int
     flips: bool
+    limit: int | None = None
 
 
 def save_keras(path: str | Path, model: keras.Model, card: ModelCard) -> None:
@@ -113,6 +115,7 @@ def _card(document: dict[str, Any]) -> ModelCard:
         data=str(document["data"]),
         seed=int(document["seed"]),
         flips=bool(document["flips"]),
+        limit=None if document.get("limit") is None else int(document["limit"]),
     )
 
 

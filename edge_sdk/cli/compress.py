@@ -60,9 +60,9 @@ def compress(
 
         forms, pixels = check_forms(form or []), parse_input_range(input_range)
         network, card = load_keras(model)
-        split_seed = card.seed if card else seed
-        splits = load_images(data, seed=split_seed, strict=strict, limit=limit, progress=partial(told, "read"))
-        card = card or card_for(network, splits, resize)
+        known = (card.seed, card.limit) if card else (seed, limit)
+        splits = load_images(data, seed=known[0], strict=strict, limit=known[1], progress=partial(told, "read"))
+        card, splits = card or card_for(network, splits, resize), splits.at_most(limit)
         result = run(network, card, splits, plan, name=output.stem, forms=forms, input_range=pixels, told=told)
         result.bundle.write(output)
         measured = measure(

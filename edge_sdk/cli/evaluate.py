@@ -33,12 +33,10 @@ def evaluate(
 
     opened = Bundle.open(bundle)
     with working() as told:
-        from ..data import load_images
-        from ..report.measure import check_labels, measure
+        from ..report.measure import check_labels, load_again, measure
         from ..report.tables import as_json as figures
 
-        seed = int(opened.manifest.provenance.get("seed", "0"))
-        splits = load_images(data, seed=seed, strict=strict, limit=limit, progress=partial(told, "read"))
+        splits = load_again(data, opened, strict=strict, progress=partial(told, "read")).at_most(limit)
         check_labels(opened, splits.test)
         result = measure(opened.manifest.name, opened, splits.test, progress=partial(told, "classify"))
     tell_skipped(splits)

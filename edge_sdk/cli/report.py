@@ -29,12 +29,10 @@ def report(
 
     opened = [Bundle.open(path) for path in bundles]
     with working() as told:
-        from ..data import load_images
         from ..report.html import write_report
-        from ..report.measure import check_labels, measure
+        from ..report.measure import check_labels, load_again, measure
 
-        seed = int(opened[0].manifest.provenance.get("seed", "0"))
-        splits = load_images(data, seed=seed, strict=strict, limit=limit, progress=partial(told, "read"))
+        splits = load_again(data, opened[0], strict=strict, progress=partial(told, "read")).at_most(limit)
         results = []
         for path, bundle in zip(bundles, opened, strict=True):
             check_labels(bundle, splits.test)

@@ -115,7 +115,7 @@ def train_classifier(splits: Splits, spec: PreprocessSpec, config: TrainConfig, 
         config.seed,
         _epochs(told, "head"),
     )
-    card = ModelCard(splits.labels, spec, splits.name, config.seed, splits.flips)
+    card = ModelCard(splits.labels, spec, splits.name, splits.seed, splits.flips, splits.limit)
     return Trained(_assemble(encoder, prototypes, config.similarity, head), card, train, validation)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from edge_sdk_converters.evaluate import Evaluation, embed, evaluate
 from edge_sdk_runtime import Bundle
 
-from ..data import ImageSet
+from ..data import ImageSet, Splits, load_images
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edge_sdk_converters.pipeline import PassReport
 
-__all__ = ["BundleResult", "check_labels", "measure"]
+__all__ = ["BundleResult", "check_labels", "load_again", "measure"]
 
 _MAP_IMAGES = 1000
 """More points than this make an embedding map a blot."""
@@ -67,6 +67,20 @@ def measure(
     first = images.take(np.arange(min(_MAP_IMAGES, len(images))))
     embeddings = embed(bundle, first) if bundle.manifest.staged else None
     return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes)
+
+
+def load_again(source: str, bundle: Bundle, *, strict: bool, progress: Callable[[int, int], None] | None) -> Splits:
+    """Load a bundle's images split as they were when it was made, so that those it learnt from are not counted.
+
+    Args:
+        source: What `load_images` takes.
+        bundle: Its provenance says how the images were split.
+        strict: Refuse unreadable images.
+        progress: Told how many files are decoded.
+    """
+    seed, limit = (bundle.manifest.provenance.get(key, "") for key in ("seed", "limit"))
+    numbers = [int(text) if text.isdecimal() else None for text in (seed, limit)]
+    return load_images(source, seed=numbers[0] or 0, limit=numbers[1], strict=strict, progress=progress)
 
 
 def check_labels(bundle: Bundle, images: ImageSet) -> None:

@@ -137,3 +137,10 @@ def test_unknown_names_are_refused() -> None:
         parse_input_range("0-1")
     assert parse_input_range(None) is None
     assert parse_input_range("-1..1") is InputRange.SIGNED
+
+
+def test_a_card_remembers_how_its_images_were_split(plain: keras.Model) -> None:
+    from edge_sdk.data import load_images
+
+    card = card_for(plain, load_images("digits", seed=5, limit=30))
+    assert (card.seed, card.limit) == (5, 30)

@@ -59,3 +59,15 @@ def test_files_are_read_again_unless_kept(tmp_path: Path, rgb: np.ndarray) -> No
     np.testing.assert_array_equal(FileFrames((path,), {0: rgb[1]}).read(0), rgb[1])
     with pytest.raises(ImageReadError, match=r"a\.png"):
         FileFrames((path,)).read(0)
+
+
+def test_fewer_images_stay_in_their_parts() -> None:
+    from edge_sdk.data import load_images
+
+    every = load_images("digits", seed=3)
+    few = every.at_most(4)
+    for part in ("train", "validation", "test"):
+        chosen = getattr(few, part)
+        assert chosen.counts.tolist() == [4] * 10
+        assert set(chosen.names) < set(getattr(every, part).names)
+    assert every.at_most(None) is every

@@ -244,3 +244,14 @@ def test_class_names_that_no_file_could_carry(photos: Path, tmp_path: Path, capf
         for source in (photos / "blue mug").iterdir():
             (folder / label / source.name).write_bytes(source.read_bytes())
     assert "Rename that folder" in refused(["train", folder, "-o", tmp_path / "m.keras"], capfd)
+
+
+def test_images_that_a_bundle_learnt_from_are_never_counted(tmp_path: Path) -> None:
+    from edge_sdk.data import load_images
+    from edge_sdk.report.measure import load_again
+
+    bundle = digits_bundle()  # of 60 digits per class, split by seed 0
+    learnt = load_images("digits", limit=60)
+    again = load_again("digits", bundle, strict=False, progress=None).at_most(5)
+    assert set(again.test.names) < set(learnt.test.names)
+    assert not set(again.test.names) & (set(learnt.train.names) | set(learnt.validation.names))
