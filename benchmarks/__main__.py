@@ -7,7 +7,7 @@ import sys
 
 from .page import write_page
 
-BENCHMARKS = ("demo", "overhead", "cold_start")
+BENCHMARKS = ("demo", "overhead", "cold_start", "newcomer")
 
 
 def main() -> int:
