@@ -209,13 +209,21 @@ def test_a_full_disk_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None
 
 def test_interrupting_leaves_nothing_behind(photos: Path, tmp_path: Path) -> None:
     arguments = ["train", str(photos), "-o", str(tmp_path / "m.keras"), "--size", "64", "--epochs", "10000"]
-    command = [sys.executable, "-c", "import sys; from edge_sdk.cli.main import main; sys.exit(main())", *arguments]
+    # Whoever runs the tests in the background may have had SIGINT ignored, which a child inherits.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from edge_sdk.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", script, *arguments]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "TTY_COMPATIBLE": "1"}
     ) as process:
         time.sleep(12)  # importing TensorFlow takes some of it; whatever is being done then has to stop cleanly
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert "Interrupted" in err and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
