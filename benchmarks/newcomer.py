@@ -32,7 +32,7 @@ def measure(quick: bool) -> Outcome:
         Figure("tests passed", float(passed.group(1)) if passed else 0.0),
     ]
     notes = [
-        "Packages come from pip's cache or index, whichever the machine has; a slow line adds its download of about 0.7 GB."
+        "Packages come from pip's cache or index, whichever the machine has."
     ]
     return Outcome("a fresh clone on a machine with Python, pip and make", figures, notes=notes)
 
