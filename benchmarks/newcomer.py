@@ -31,9 +31,7 @@ def measure(quick: bool) -> Outcome:
         at_most("make test, installation included", seconds, _GOAL_S, "s"),
         Figure("tests passed", float(passed.group(1)) if passed else 0.0),
     ]
-    notes = [
-        "Packages come from pip's cache or index, whichever the machine has."
-    ]
+    notes = ["Packages come from pip's cache or index, whichever the machine has."]
     return Outcome("a fresh clone on a machine with Python, pip and make", figures, notes=notes)
 
 
