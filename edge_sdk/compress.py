@@ -10,7 +10,8 @@ from importlib import metadata
 import keras
 
 from edge_sdk_converters.keras_file import ModelCard
-from edge_sdk_converters.pipeline import Compressed, LearningData, run_recipe
+from edge_sdk_converters.learning import LearningData
+from edge_sdk_converters.pipeline import Compressed, run_recipe
 from edge_sdk_converters.recipe import Recipe
 from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classifier
 from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle

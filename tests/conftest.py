@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from edge_sdk.compress import CompressedBundle
     from edge_sdk.image_sets import Splits
     from edge_sdk.learn.train import Trained
-    from edge_sdk_converters.pipeline import LearningData
+    from edge_sdk_converters.learning import LearningData
 
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # as the command line does: the same numbers twice
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the processors
+    for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 # Keras and TensorFlow take seconds to import, and most of the runtime's tests need neither: every fixture imports its own.
 
@@ -41,7 +44,7 @@ def trained(digits: Splits) -> Trained:
 def data(trained: Trained) -> LearningData:
     """The digits that `trained` learnt from, without augmentation."""
     from edge_sdk.learn.train import examples
-    from edge_sdk_converters.pipeline import LearningData
+    from edge_sdk_converters.learning import LearningData
 
     return LearningData(examples(trained.train), examples(trained.validation))
 

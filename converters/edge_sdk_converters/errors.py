@@ -3,6 +3,7 @@
 EdgeSdkError                     (edge_sdk_devices.errors)
 ├── RecipeError                  (ValueError)   a recipe with an unknown key or an impossible value
 ├── ModelError                   (ValueError)   a Keras model that cannot be taken or rewritten
+├── BudgetError                  (ValueError)   a budget that no rewriting of the model meets
 ├── ExportError                  (RuntimeError) a model that the TFLite converter refuses
 ├── QuantizationError            (RuntimeError) a .tflite file that cannot be quantized as asked
 └── ProofError                   (RuntimeError) a bundle that does not reproduce its own golden vectors
@@ -10,7 +11,7 @@ EdgeSdkError                     (edge_sdk_devices.errors)
 
 from edge_sdk_devices.errors import EdgeSdkError
 
-__all__ = ["EdgeSdkError", "ExportError", "ModelError", "ProofError", "QuantizationError", "RecipeError"]
+__all__ = ["BudgetError", "EdgeSdkError", "ExportError", "ModelError", "ProofError", "QuantizationError", "RecipeError"]
 
 
 class RecipeError(EdgeSdkError, ValueError):
@@ -19,6 +20,10 @@ class RecipeError(EdgeSdkError, ValueError):
 
 class ModelError(EdgeSdkError, ValueError):
     """A Keras model that cannot be taken or rewritten."""
+
+
+class BudgetError(EdgeSdkError, ValueError):
+    """A budget that no rewriting of the model meets."""
 
 
 class ExportError(EdgeSdkError, RuntimeError):

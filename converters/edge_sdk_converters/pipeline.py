@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
 from .cost import count_macs, count_parameters
 from .errors import ModelError
+from .learning import LearningData, PassContext, Told
 from .passes import pass_for
 from .recipe import Recipe, Step
 from .recover.apply import recover
 from .source import accuracy, is_opaque
 from .tflite import export_tflite
-from .training import Augment, Examples
 
-__all__ = ["Compressed", "Figures", "LearningData", "PassReport", "run_recipe"]
-
-
-@dataclass(frozen=True)
-class LearningData:
-    """Preprocessed images that passes may learn from; held-out test images are not among them.
-
-    Attributes:
-        train: Images and class indices for fine-tuning.
-        validation: Decides when to stop, and what a pass's accuracy is measured on.
-        augment: Changes each training batch, or None.
-    """
-
-    train: Examples
-    validation: Examples
-    augment: Augment | None = None
+__all__ = ["Compressed", "Figures", "PassReport", "run_recipe"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +75,7 @@ def run_recipe(
     data: LearningData,
     *,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Told | None = None,
 ) -> Compressed:
     """Carry out the passes of a recipe that rewrite the model.
 
@@ -115,35 +99,29 @@ def run_recipe(
         return Compressed(model, None, ())
     keras.utils.set_random_seed(seed)
     original = current = _figures(model, data)
+    context = PassContext(data, model, seed, progress)
     student, reports = model, []
     for step in recipe.rewrites:
-        student, report = _run(step, student, model, current, data, seed, progress)
+        student, report = _run(step, student, current, context)
         reports.append(report)
         current = report.after
     return Compressed(student, original, tuple(reports))
 
 
-def _run(
-    step: Step,
-    student: keras.Model,
-    teacher: keras.Model,
-    before: Figures,
-    data: LearningData,
-    seed: int,
-    progress: Callable[[str, int, int], None] | None,
-) -> tuple[keras.Model, PassReport]:
-    outcome = pass_for(step.config).apply(student)
+def _run(step: Step, student: keras.Model, before: Figures, context: PassContext) -> tuple[keras.Model, PassReport]:
+    data, told = context.data, context.told
+    outcome = pass_for(step.config).apply(student, context)
     untrained = accuracy(outcome.model, data.validation)
     if step.recover:
         recover(
             outcome.model,
-            teacher,
+            context.teacher,
             data.train,
             data.validation,
             step.recover,
-            seed=seed,
+            seed=context.seed,
             augment=data.augment,
-            progress=(lambda done, planned, _: progress(f"{step.kind}: recover", done, planned)) if progress else None,
+            progress=(lambda done, planned, _: told(f"{step.kind}: recover", done, planned)) if told else None,
         )
     return outcome.model, PassReport(step.kind, outcome.details, before, _figures(outcome.model, data), untrained)
 

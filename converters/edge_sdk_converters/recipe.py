@@ -17,22 +17,21 @@ mode = "static-int8"
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from .config_tables import as_table, check_keys, from_table, read_value
 from .errors import RecipeError
 from .factorize.config import FactorizeConfig
-from .prune.config import PruneConfig
+from .prune.config import ActivationCycleConfig, PruneConfig
 from .quantize import QuantizeConfig, QuantizeMode
 from .recover.config import RecoverConfig
+from .sparsify.config import SparsifyConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,10 +40,16 @@ else:
 
 __all__ = ["BUILT_IN", "PassConfig", "Recipe", "Step", "load_recipe"]
 
-PassConfig = FactorizeConfig | PruneConfig | QuantizeConfig
+PassConfig = FactorizeConfig | PruneConfig | ActivationCycleConfig | SparsifyConfig | QuantizeConfig
 """What a pass can be asked to do."""
 
-_KINDS: dict[str, type[PassConfig]] = {"factorize": FactorizeConfig, "prune": PruneConfig, "quantize": QuantizeConfig}
+_KINDS: dict[str, type[PassConfig]] = {
+    "factorize": FactorizeConfig,
+    "prune": PruneConfig,
+    "cycle": ActivationCycleConfig,
+    "sparsify": SparsifyConfig,
+    "quantize": QuantizeConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """Name of the pass: `factorize`, `prune` or `quantize`."""
+        """Name of the pass, as a TOML recipe writes it."""
         return next(kind for kind, config_type in _KINDS.items() if isinstance(self.config, config_type))
 
 
@@ -105,7 +110,7 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The recipe as TOML; `from_toml` gives an equal recipe back."""
-        passes = [{"kind": step.kind, **_plain(step.config), **_recover(step)} for step in self.steps]
+        passes = [_pass_table(step) for step in self.steps]
         return tomli_w.dumps({"name": self.name, "description": self.description, "pass": passes})
 
     @classmethod
@@ -123,13 +128,13 @@ class Recipe:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"A recipe must be TOML. Received: {source} ({error}). Mend that line.") from error
-        _check_keys(document, ("name", "description", "pass"), source)
+        check_keys(document, ("name", "description", "pass"), source)
         passes = document.get("pass", [])
         if not isinstance(passes, list) or not all(isinstance(entry, dict) for entry in passes):
             raise RecipeError(f"pass must be a list of tables. Received: {source}. Begin every pass with [[pass]].")
         steps = tuple(_step(entry, f"{source}, pass {number}") for number, entry in enumerate(passes, 1))
-        name = _value(str, document.get("name", Path(source).stem), f"{source}: name")
-        return cls(name, _value(str, document.get("description", ""), f"{source}: description"), steps)
+        name = read_value(str, document.get("name", Path(source).stem), f"{source}: name")
+        return cls(name, read_value(str, document.get("description", ""), f"{source}: description"), steps)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -149,6 +154,11 @@ def load_recipe(name_or_path: str) -> Recipe:
         ) from error
 
 
+def _pass_table(step: Step) -> dict[str, Any]:
+    recover = {"recover": as_table(step.recover)} if step.recover else {}
+    return {"kind": step.kind, **as_table(step.config), **recover}
+
+
 def _step(entry: Mapping[str, Any], where: str) -> Step:
     options = dict(entry)
     kind, recover = options.pop("kind", None), options.pop("recover", None)
@@ -156,59 +166,8 @@ def _step(entry: Mapping[str, Any], where: str) -> Step:
         raise RecipeError(
             f"kind must be one of {', '.join(_KINDS)}. Received: {kind!r} in {where}. Choose one of them."
         )
-    config = _read(_KINDS[kind], options, where)
-    return Step(config, None if recover is None else _read(RecoverConfig, recover, f"{where}, recover"))
-
-
-def _read(config_type: Any, options: Any, where: str) -> Any:
-    """A configuration from a TOML table, every key and type checked against the dataclass."""
-    if not isinstance(options, dict):
-        raise RecipeError(f"{where} must be a table. Received: {options!r}. Write {{ key = value }}.")
-    hints = typing.get_type_hints(config_type)
-    _check_keys(options, hints, where)
-    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in options.items()}
-    try:
-        return config_type(**values)
-    except RecipeError as error:
-        raise RecipeError(f"{error} ({where})") from None
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        names = [member.value for member in hint]
-        if value not in names:
-            raise RecipeError(f"{where} must be one of {', '.join(names)}. Received: {value!r}. Choose one of them.")
-        return hint(value)
-    expected = typing.get_origin(hint) or hint
-    if expected is tuple:
-        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise RecipeError(f'{where} must be a list of strings. Received: {value!r}. Write ["one", "two"].')
-        return tuple(value)
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-        raise RecipeError(f"{where} must be of type {expected.__name__}. Received: {value!r}. Mend the value.")
-    return value
-
-
-def _check_keys(table: Mapping[str, Any], known: Any, where: str) -> None:
-    unknown = sorted(set(table) - set(known))
-    if unknown:
-        raise RecipeError(
-            f"Keys must be among {', '.join(known)}. Received: {', '.join(unknown)} in {where}. Mend the spelling."
-        )
-
-
-def _recover(step: Step) -> dict[str, Any]:
-    return {"recover": _plain(step.recover)} if step.recover else {}
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return {
-        key: value.value if isinstance(value, Enum) else list(value) if isinstance(value, tuple) else value
-        for key, value in values.items()
-    }
+    config = from_table(_KINDS[kind], options, where)
+    return Step(config, None if recover is None else from_table(RecoverConfig, recover, f"{where}, recover"))
 
 
 _INT8 = Step(QuantizeConfig(QuantizeMode.STATIC_INT8))

@@ -8,7 +8,7 @@ import pytest
 
 from edge_sdk_converters import quantize as module
 from edge_sdk_converters.errors import QuantizationError, RecipeError
-from edge_sdk_converters.pipeline import LearningData
+from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.tflite import export_tflite
 from tests.converters.helpers import assert_one_line, input_and_output, operators, run_tflite

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk_converters import recipe as module
+from edge_sdk_converters.budget import Budget
 from edge_sdk_converters.errors import RecipeError
-from edge_sdk_converters.factorize.config import FactorizeConfig
-from edge_sdk_converters.prune.config import Criterion, PruneConfig
+from edge_sdk_converters.factorize.config import FactorizeConfig, Method, RankRule
+from edge_sdk_converters.prune.config import ActivationCycleConfig, Criterion, PruneConfig
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
 from edge_sdk_converters.recipe import BUILT_IN, Recipe, Step, load_recipe
 from edge_sdk_converters.recover.config import RecoverConfig
+from edge_sdk_converters.sparsify.config import Decay, Scope, SparsifyConfig
 
 shares = st.floats(0.01, 0.99)
 counts = st.integers(1, 10_000)
@@ -31,8 +33,18 @@ recoveries = st.builds(
     patience=st.integers(0, 50),
     batch_size=counts,
 )
+budgets = st.builds(
+    Budget, parameters=st.none() | shares, macs=shares, latency=st.none() | shares, accuracy_drop=st.none() | shares
+)
 rewriting = st.one_of(
     st.builds(FactorizeConfig, energy=shares, min_saving=shares, multiple=counts, skip=names),
+    st.builds(FactorizeConfig, rank=st.just(RankRule.AUTO), method=st.sampled_from(Method), budget=budgets),
+    st.builds(
+        FactorizeConfig,
+        rank=st.just(RankRule.GIVEN),
+        ranks=st.dictionaries(st.text(), st.lists(counts, min_size=1, max_size=2).map(tuple), min_size=1, max_size=3),
+        data_aware=st.none() | st.booleans(),
+    ),
     st.builds(
         PruneConfig,
         fraction=shares,
@@ -41,6 +53,10 @@ rewriting = st.one_of(
         multiple=counts,
         skip=names,
     ),
+    st.builds(PruneConfig, budget=budgets),
+    st.builds(ActivationCycleConfig, threshold=shares, distorted=st.booleans(), rounds=counts, training=recoveries),
+    st.builds(SparsifyConfig, sparsity=shares, scope=st.sampled_from(Scope), decay=st.sampled_from(Decay)),
+    st.builds(SparsifyConfig, pattern=st.just("2:4"), training=recoveries),
 )
 last_steps = st.builds(
     Step, st.builds(QuantizeConfig, mode=st.sampled_from(QuantizeMode), calibration_images=counts), st.none()
@@ -112,7 +128,7 @@ def test_a_recipe_that_says_nothing_leaves_the_model_in_float32() -> None:
         ("description = true", "description must be of type str.*Received: True"),
         ("pass = 3", "pass must be a list of tables"),
         ('[pass]\nkind = "prune"', "pass must be a list of tables"),
-        ("[[pass]]", "kind must be one of factorize, prune, quantize.*None in here.toml, pass 1"),
+        ("[[pass]]", "kind must be one of factorize, prune, cycle, sparsify, quantize.*None in here.toml, pass 1"),
         ('[[pass]]\nkind = "distil"', "kind must be one of.*'distil'"),
         ('[[pass]]\nkind = ["prune"]', r"kind must be one of.*\['prune'\]"),
         (f"{PRUNE}ratio = 0.5", "Keys must be among fraction, .*Received: ratio in here.toml, pass 1"),

@@ -12,7 +12,7 @@ from keras import layers
 from edge_sdk_converters import source as module
 from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.keras_file import load_keras
-from edge_sdk_converters.pipeline import LearningData
+from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.source import InputRange, accuracy, adopt, check_classifier, is_opaque
 from edge_sdk_converters.tflite import export_tflite

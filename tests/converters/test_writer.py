@@ -15,7 +15,7 @@ from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, ProofError
 from edge_sdk_converters.factorize.apply import factorize
 from edge_sdk_converters.factorize.config import FactorizeConfig
-from edge_sdk_converters.pipeline import LearningData
+from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.tflite import export_tflite
 from edge_sdk_converters.training import predict

@@ -13,7 +13,7 @@ from edge_sdk.data import prepare
 from edge_sdk.image_sets import Splits
 from edge_sdk.learn import train as module
 from edge_sdk.learn.train import TrainConfig, Trained, augmentation_for, default_spec, examples, train_classifier
-from edge_sdk_converters.pipeline import LearningData
+from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.source import accuracy
 from edge_sdk_converters.stages import split_stages
 from edge_sdk_runtime import Color, PreprocessSpec, Similarity
