@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ Augment = Callable[["NDArray[Any]", np.random.Generator], "NDArray[Any]"]
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Told after every epoch: epochs done, epochs planned, the epoch's figures."""
+
+_TARGETS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class FitConfig:
         batch_size: Examples per step.
         patience: Epochs without a better validation loss after which training stops; 0 never stops early.
         seed: Of order and augmentation.
+        keep_from: The first epoch, counted from 0, whose weights may be kept and from which patience counts: a network that
+            still loses weights on the way is better before than it can be after. Where training ends before that epoch,
+            the last weights are kept.
     """
 
     epochs: int
@@ -56,6 +61,7 @@ class FitConfig:
     batch_size: int = 64
     patience: int = 0
     seed: int = 0
+    keep_from: int = 0
 
 
 def fit(
@@ -68,6 +74,7 @@ def fit(
     targets: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[Any]] | None = None,
     augment: Augment | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train a classifier in place.
 
@@ -77,9 +84,11 @@ def fit(
         validation: What decides when to stop and which weights to keep.
         config: Epochs, learning rate and the rest.
         loss: A Keras loss; sparse categorical cross-entropy where None.
-        targets: Makes what the loss compares with from a batch's inputs and class indices; the indices where None.
+        targets: Makes what the loss compares with from a batch's inputs and class indices, each row on its own; the indices
+            where None. Asked once per example where nothing changes the batches.
         augment: Changes each training batch.
         progress: Told after every epoch.
+        callbacks: Called in order before the best weights are looked for, so that an epoch's last change counts.
     """
     batches = _Batches(train, config, targets, augment)
     held_out = _Batches(validation, config, targets, None, shuffle=False)
@@ -88,12 +97,11 @@ def fit(
         loss=loss or keras.losses.SparseCategoricalCrossentropy(),
         metrics=None if targets else ["accuracy"],
     )
-    callbacks: list[keras.callbacks.Callback] = [_BestWeights(config.patience)]
-    if progress:
-        callbacks.append(_Report(progress, config.epochs))
-    with _without_tracing_notes():
+    told = [_Report(progress, config.epochs)] if progress else []
+    model_callbacks = [*callbacks, _BestWeights(config.patience, config.keep_from), *told]
+    with without_tracing_notes():
         model.fit(
-            batches, validation_data=held_out, epochs=config.epochs, callbacks=callbacks, verbose=0, shuffle=False
+            batches, validation_data=held_out, epochs=config.epochs, callbacks=model_callbacks, verbose=0, shuffle=False
         )
 
 
@@ -108,13 +116,13 @@ def predict(model: keras.Model, x: NDArray[Any], batch_size: int = 256) -> NDArr
     Returns:
         `float32 [N, …]`.
     """
-    with _without_tracing_notes():
+    with without_tracing_notes():
         outputs: NDArray[np.float32] = model.predict(x, batch_size=batch_size, verbose=0)
     return outputs
 
 
 @contextlib.contextmanager
-def _without_tracing_notes() -> Iterator[None]:
+def without_tracing_notes() -> Iterator[None]:
     """Hold back TensorFlow's warning that it traces often: a pipeline of several models does, once for each."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
@@ -147,6 +155,8 @@ class _Batches(keras.utils.PyDataset):
         super().__init__()
         self._examples, self._targets, self._augment, self._shuffle = examples, targets, augment, shuffle
         self._size = config.batch_size if shuffle else max(config.batch_size, 256)
+        if targets and not augment:  # a teacher's answer to the same image is the same in every epoch
+            self._examples, self._targets = Examples(examples.x, _all_targets(examples, targets)), None
         self._rng = np.random.default_rng(config.seed)
         repeats = repeats_per_epoch(len(examples.x), self._size) if shuffle else 1
         self._order = np.tile(np.arange(len(examples.x)), repeats)
@@ -169,16 +179,24 @@ class _Batches(keras.utils.PyDataset):
             self._rng.shuffle(self._order)
 
 
+def _all_targets(
+    examples: Examples, targets: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[Any]]
+) -> NDArray[Any]:
+    parts = (slice(start, start + _TARGETS_AT_ONCE) for start in range(0, len(examples.x), _TARGETS_AT_ONCE))
+    return np.concatenate([targets(examples.x[part], examples.y[part]) for part in parts])
+
+
 class _BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the lowest validation loss, and stops when it has not fallen for a while."""
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, keep_from: int) -> None:
         super().__init__()
-        self._patience, self._best, self._since = patience, math.inf, 0
+        self._patience, self._keep_from, self._best, self._since = patience, keep_from, math.inf, 0
         self._weights: list[NDArray[np.float32]] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        del epoch
+        if epoch < self._keep_from:
+            return
         loss = (logs or {}).get("val_loss", math.inf)
         self._since += 1
         if loss < self._best or not self._weights:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk_converters.errors import RecipeError
-from edge_sdk_converters.pipeline import LearningData
+from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.prune.apply import prune
 from edge_sdk_converters.prune.config import PruneConfig
 from edge_sdk_converters.recover import apply, config
@@ -90,6 +90,27 @@ def test_the_same_seed_recovers_the_same_weights(classifier: keras.Model, data: 
     for student in students:
         recover(student, classifier, data.train, data.validation, RecoverConfig(1, min_steps=0), seed=1)
     assert all(map(np.array_equal, *(student.get_weights() for student in students)))
+
+
+def test_it_stops_when_validation_gets_no_better_and_gives_the_best_weights_back(
+    classifier: keras.Model, data: LearningData
+) -> None:
+    """Steps this long overshoot; what is left is the epoch whose loss was the lowest that was told."""
+    losses: list[float] = []
+    student = plain_network(classes=10, side=8, channels=1)
+    settings = RecoverConfig(30, min_steps=0, learning_rate=0.3, distillation=0.5, patience=2)
+    recover(
+        student,
+        classifier,
+        data.train,
+        data.validation,
+        settings,
+        progress=lambda done, planned, figures: losses.append(figures["val_loss"]),
+    )
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2 < 30
+    sides = np.eye(10)[data.validation.y], predict(classifier, data.validation.x)
+    final = loss_of(0.5, 2.0, np.concatenate(sides, axis=1), predict(student, data.validation.x)).mean()
+    assert final == pytest.approx(min(losses), rel=1e-3)
 
 
 @pytest.mark.parametrize(

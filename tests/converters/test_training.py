@@ -80,6 +80,27 @@ def test_patience_stops_after_that_many_epochs_without_a_better_loss() -> None:
     assert validation_loss(model) == pytest.approx(losses[best], rel=1e-4)
 
 
+def test_no_epoch_before_the_first_candidate_is_kept_and_patience_counts_from_there() -> None:
+    """Steps this long make every epoch worse than the first; weights of the epochs are told apart by their loss."""
+    losses: list[float] = []
+    config = FitConfig(20, 0.5, batch_size=16, patience=2, keep_from=4)
+    model = fitted(config, progress=lambda done, planned, figures: losses.append(figures["val_loss"]))
+    best = 4 + int(np.argmin(losses[4:]))
+    assert min(losses[:4]) < losses[best]
+    assert len(losses) == best + 1 + 2
+    assert validation_loss(model) == pytest.approx(losses[best], rel=1e-4)
+
+
+def test_callbacks_change_an_epoch_before_its_weights_are_kept() -> None:
+    class Mark(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            first = self.model.layers[0]
+            first.set_weights([np.full_like(value, epoch) for value in first.get_weights()])
+
+    model = fitted(FitConfig(3, keep_from=2), callbacks=[Mark()])
+    assert all((value == 2).all() for value in model.layers[0].get_weights())
+
+
 def test_progress_counts_epochs() -> None:
     told: list[tuple[int, int]] = []
     fitted(FitConfig(3), progress=lambda done, planned, figures: told.append((done, planned)))
@@ -144,6 +165,19 @@ def test_targets_are_made_of_the_changed_batch() -> None:
     assert set(sums) == {0.0, validation}
 
 
+def test_targets_of_unchanged_batches_are_made_once() -> None:
+    asked: list[np.ndarray] = []
+
+    def targets(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        asked.append(x)
+        return np.eye(3, dtype=np.float32)[y]
+
+    once = fitted(FitConfig(3, seed=2), loss=keras.losses.CategoricalCrossentropy(), targets=targets)
+    assert sum(map(len, asked)) == len(TRAIN.x) + len(VALIDATION.x)
+    for one, other in zip(once.get_weights(), fitted(FitConfig(3, seed=2)).get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)  # each row met its own target
+
+
 def test_predict_gives_what_the_model_does_in_batches_of_any_size() -> None:
     model = network()
     np.testing.assert_allclose(predict(model, POINTS, batch_size=7), call(model, POINTS), atol=1e-6)
@@ -153,6 +187,7 @@ def test_predict_is_quiet_however_often_it_is_called(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """TensorFlow takes many models in a row for one that is traced again and again, and says so at length."""
+    predict(network(), POINTS)  # the first call of a process has TensorFlow's C++ write a line of its own
     capfd.readouterr()
     for _ in range(8):
         predict(network(), POINTS)

@@ -2,15 +2,19 @@
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531): the student matches the teacher's
 softened probabilities, weighted by T² so that the gradient's scale does not depend on the temperature T.
+
+What a pass has set to zero stays zero: recovering a sparse network must not fill it up again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from ..sparsify.hold import zeros_kept
 from ..training import Augment, Examples, FitConfig, Progress, fit
 from .config import RecoverConfig
 
@@ -30,8 +34,13 @@ def recover(
     seed: int = 0,
     augment: Augment | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    keep_from: int = 0,
 ) -> None:
     """Fine-tune a network in place so that it agrees with labels and teacher again.
+
+    Weights of dense and convolution kernels that are exactly zero at the beginning are so at the end, unless a kernel holds
+    nothing else. The weights are those of the epoch with the lowest validation loss, teacher's part included.
 
     Args:
         student: Gives probabilities `[batch, classes]`.
@@ -42,6 +51,8 @@ def recover(
         seed: Of order and augmentation.
         augment: Changes each training batch; the teacher sees the changed batch.
         progress: Told after every epoch.
+        callbacks: Also called; what a pass does to the network while it recovers.
+        keep_from: The first epoch, counted from 0, whose weights may be kept.
     """
     classes = int(student.output_shape[-1])
 
@@ -50,9 +61,20 @@ def recover(
         return np.concatenate([np.eye(classes, dtype=np.float32)[y], softened], axis=1)
 
     epochs = config.epochs_for(len(train.y))
-    fit_config = FitConfig(epochs, config.learning_rate, config.batch_size, config.patience, seed)
+    fit_config = FitConfig(epochs, config.learning_rate, config.batch_size, config.patience, seed, keep_from)
     loss = distillation_loss(config.distillation, config.temperature)
-    fit(student, train, validation, fit_config, loss=loss, targets=targets, augment=augment, progress=progress)
+    with zeros_kept(student):
+        fit(
+            student,
+            train,
+            validation,
+            fit_config,
+            loss=loss,
+            targets=targets,
+            augment=augment,
+            progress=progress,
+            callbacks=callbacks,
+        )
 
 
 def distillation_loss(weight: float, temperature: float) -> Any:
