@@ -19,6 +19,11 @@ __all__ = ["count_macs", "count_parameters", "layer_macs", "macs_between"]
 
 Shape = tuple[int | None, ...]
 
+_PLAIN = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
 
 def count_parameters(model: keras.Model) -> int:
     """Count every weight of a model, trained or not, batch-normalisation statistics included.
@@ -86,11 +91,11 @@ def macs_between(layer: keras.Operation, input_shape: Shape, output_shape: Shape
     channels = int(
         (input_shape[1] if getattr(layer, "data_format", None) == "channels_first" else input_shape[-1]) or 0
     )
-    if isinstance(layer, keras.layers.SeparableConv2D):
+    if isinstance(layer, _SEPARABLE):
         middle = channels * layer.depth_multiplier
         return _size(layer, output_shape) // layer.filters * middle * (math.prod(layer.kernel_size) + layer.filters)
     per_value = _macs_per_value(layer, channels)
-    transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+    transposed = isinstance(layer, _TRANSPOSED)
     return per_value and per_value * _size(layer, input_shape if transposed else output_shape)
 
 
@@ -98,11 +103,11 @@ def _macs_per_value(layer: keras.Operation, channels: int) -> int:
     """Multiply-accumulates per value of the output, or of the input for a transposed convolution."""
     if isinstance(layer, keras.layers.Dense):
         return channels
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
+    if isinstance(layer, _DEPTHWISE):
         return math.prod(layer.kernel_size)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
+    if isinstance(layer, _TRANSPOSED):
         return math.prod(layer.kernel_size) * int(layer.filters)
-    if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D)):
+    if isinstance(layer, _PLAIN):
         return math.prod(layer.kernel_size) * channels // int(layer.groups)
     return 0
 

@@ -3,6 +3,9 @@
 A user's model may hold models within models, layers used twice and plain operations such as `x + y`. `trace` lists what
 is called with what, on copies of the layers, so that nothing a pass does reaches the original; `flatten` is the same
 as a model; `rebuild` runs the calls again with some layers replaced.
+
+A layer that is made of others may have a method `parts() -> list[keras.Layer]`: built layers that hold the weights in use and
+compute the same when they are applied one after the other. Such a layer is seen as its parts.
 """
 
 from __future__ import annotations
@@ -70,17 +73,18 @@ def flatten(model: keras.Model) -> keras.Model:
         model: A functional or sequential Keras model that is built. It stays untouched, and nothing is shared with it.
 
     Returns:
-        A model that computes the same, not compiled. Layers keep their names unless two nested models use one name.
+        A model that computes the same, not compiled. Layers keep their names unless two nested models use one name; parts
+        of a layer are called `{layer}_{part}`.
 
     Raises:
-        ModelError: The model, or one nested in it, has no functional graph.
+        ModelError: The model, or one nested in it, has no functional graph, or a layer has no parts.
     """
     graph = trace(model)
     return _model(graph.inputs, graph.outputs, graph.name)
 
 
 def trace(model: keras.Model) -> Graph:
-    """List the calls of a model, nested models inlined, on copies of its layers that hold the same weights.
+    """List the calls of a model, nested models and parts inlined, on copies of its layers that hold the same weights.
 
     Args:
         model: A functional or sequential Keras model that is built. It stays untouched.
@@ -89,7 +93,7 @@ def trace(model: keras.Model) -> Graph:
         The calls in execution order.
 
     Raises:
-        ModelError: The model, or one nested in it, has no functional graph.
+        ModelError: The model, or one nested in it, has no functional graph, or a layer has no parts.
     """
     tracer = _Tracer()
     recording = tracer.record(model)
@@ -168,14 +172,24 @@ class _Probe(keras.Operation):
         return self.operation.compute_output_spec(*args, **kwargs)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a layer stands: what it is to be called, the nested model it comes from, and that model's mode."""
+
+    name: str
+    scope: str
+    training: bool | None
+
+
 class _Tracer:
-    """Inlines nested models; one copy per layer, however often it is called."""
+    """Inlines nested models and the parts of layers; one copy per layer, however often it is called."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.names: set[str] = set()
         self._copies: dict[int, keras.Operation] = {}
         self._recordings: dict[int, _Recording] = {}
+        self._parts: dict[int, list[keras.Layer]] = {}  # kept alive: they are known by their id
 
     def record(self, model: keras.Model) -> _Recording:
         """List the calls of a model without calling its layers."""
@@ -190,20 +204,50 @@ class _Tracer:
         tensors = dict(zip(map(id, recording.inputs), inputs, strict=True))
         for call in recording.calls:
             args, kwargs = _translate((call.args, call.kwargs), tensors)
-            outputs = self._run(call.layer, args, kwargs, scope, training)
+            outputs = self._run(call.layer, args, kwargs, _Place(call.layer.name, scope, training))
             tensors.update(zip(map(id, call.outputs), outputs, strict=True))
         return tuple(tensors[id(tensor)] for tensor in recording.outputs)
 
     def _run(
-        self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any], scope: str, training: bool | None
+        self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any], place: _Place
     ) -> tuple[keras.KerasTensor, ...]:
         if isinstance(layer, keras.Model):
             inner = kwargs.get("training", args[1] if len(args) > 1 else None)
-            return self.replay(self.record(layer), _tensors(args[0]), layer.name, training if inner is None else inner)
-        if training is not None and "training" not in kwargs and _takes_training(layer):
-            kwargs = {**kwargs, "training": training}
+            training = place.training if inner is None else inner
+            return self.replay(self.record(layer), _tensors(args[0]), place.name, training)
+        if callable(getattr(layer, "parts", None)):
+            return self._run_parts(layer, args, kwargs, place)
+        if place.training is not None and "training" not in kwargs and _takes_training(layer):
+            kwargs = {**kwargs, "training": place.training}
+        return self._call(layer, args, kwargs, place)
+
+    def _run_parts(
+        self, layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any], place: _Place
+    ) -> tuple[keras.KerasTensor, ...]:
+        """One part after the other; the first receives every argument but `training`, which concerns them all."""
+        others = {name: value for name, value in kwargs.items() if name != "training"}
+        inner = kwargs.get("training")
+        training = place.training if inner is None else inner
+        for part in self._parts_of(layer):
+            args = self._run(part, args, others, _Place(f"{place.name}_{part.name}", place.scope, training))
+            others = {}
+        return args
+
+    def _parts_of(self, layer: keras.Layer) -> list[keras.Layer]:
+        parts = self._parts.get(id(layer)) or list(layer.parts())
+        if not parts:
+            raise ModelError(
+                f"parts() must give at least one layer. Received: none from {type(layer).__name__} '{layer.name}'. "
+                "Give it the layers it is made of, or no such method."
+            )
+        self._parts[id(layer)] = parts
+        return parts
+
+    def _call(
+        self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any], place: _Place
+    ) -> tuple[keras.KerasTensor, ...]:
         known = self._copies.get(id(layer))
-        copy = _copy(layer, self._unique(layer.name, scope)) if known is None else known
+        copy = _copy(layer, self._unique(place.name, place.scope)) if known is None else known
         result = _tensors(copy(*args, **kwargs))
         if known is None:
             self._copies[id(layer)] = copy

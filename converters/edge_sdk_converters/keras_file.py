@@ -20,7 +20,7 @@ from edge_sdk_runtime import PreprocessSpec
 from edge_sdk_runtime.files import write_atomically
 from edge_sdk_runtime.preprocess import Color, Interpolation, ResizeMode
 
-from . import layers  # noqa: F401  (loading a file needs its layers registered)
+from . import layers, light  # noqa: F401  (loading a file needs its layers registered)
 from .errors import ModelError
 
 __all__ = ["ModelCard", "load_keras", "save_keras"]

@@ -20,7 +20,14 @@ CASES = [
     (layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 6, 5), 6 * 4 * 9 * 10),
     (layers.SeparableConv2D(7, 3, depth_multiplier=2), (8, 6, 5), 6 * 4 * (9 * 10 + 10 * 7)),
     (layers.Conv2DTranspose(3, 3, strides=2), (4, 4, 2), 16 * 9 * 2 * 3),
+    (layers.Conv2D(4, 3, dilation_rate=2), (8, 6, 2), 4 * 2 * 9 * 2 * 4),
+    (layers.Conv2DTranspose(3, 2, strides=3, padding="same"), (4, 4, 2), 16 * 4 * 2 * 3),
+    (layers.DepthwiseConv1D(3, strides=2, padding="same"), (8, 5), 4 * 3 * 5),
+    (layers.SeparableConv1D(7, 3, depth_multiplier=2), (8, 5), 6 * (3 * 10 + 10 * 7)),
+    (layers.Conv1DTranspose(3, 4, strides=2), (5, 2), 5 * 4 * 2 * 3),
+    (layers.Conv3D(4, 3), (4, 5, 6, 2), 2 * 3 * 4 * 27 * 2 * 4),
     (layers.BatchNormalization(), (4, 4, 2), 0),
+    (layers.GlobalAveragePooling2D(), (4, 4, 2), 0),
 ]
 
 

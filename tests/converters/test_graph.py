@@ -12,6 +12,7 @@ from keras import layers
 from edge_sdk_converters import graph
 from edge_sdk_converters.errors import ModelError, RecipeError
 from edge_sdk_converters.graph import flatten, rebuild, require_layers, trace
+from edge_sdk_converters.light import LightConv2D, LightDense
 from tests.converters.networks import call, images, random_network, randomize, saved_and_loaded
 
 
@@ -118,6 +119,78 @@ def test_rebuilt_models_equal_their_original_and_survive_saving(seed: int) -> No
     rebuilt = rebuild(trace(model), lambda layer: None)
     np.testing.assert_array_equal(call(rebuilt, batch), call(model, batch))
     np.testing.assert_allclose(call(saved_and_loaded(rebuilt), batch), call(model, batch), atol=1e-6)
+
+
+@keras.saving.register_keras_serializable(package="test_graph")
+class Composite(layers.Layer):
+    """Parts of every kind: one that has parts itself, one with a mode, a nested model."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        inner = [keras.Input((6, 6, 4)), layers.Conv2D(4, 1, name="conv"), layers.BatchNormalization(name="norm")]
+        self.light = LightConv2D(4, 3, 2, name="light")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.inner = keras.Sequential(inner, name="inner")
+
+    def parts(self) -> list[keras.Layer]:
+        return [self.light, self.norm, self.inner]
+
+    def call(self, inputs: object, training: bool | None = None) -> object:
+        return self.inner(self.norm(self.light(inputs), training=training), training=training)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    shared=st.booleans(), nested=st.booleans(), composite=st.booleans(), k=st.integers(1, 4), seed=st.integers(0, 100)
+)
+def test_layers_with_parts_are_seen_as_their_parts(
+    shared: bool, nested: bool, composite: bool, k: int, seed: int
+) -> None:
+    image = keras.Input((6, 6, 3), dtype="uint8", name="image")
+    stem = LightConv2D(4, 3, k, name="light")(layers.Rescaling(1 / 255)(image))
+    block: keras.Layer = Composite(name="composite") if composite else LightConv2D(4, 3, k, name="block")
+    if nested:
+        block = keras.Sequential([keras.Input((6, 6, 4)), block, LightConv2D(4, 1, 1, name="light")], name="nested")
+    x = block(block(stem)) if shared else block(stem)
+    model = keras.Model(image, LightDense(3, min(k, 3), name="head")(layers.Flatten()(x)))
+    randomize(model, np.random.default_rng(seed))
+    flat, batch = flatten(model), images(seed=seed)
+    np.testing.assert_allclose(call(flat, batch), call(model, batch), atol=1e-5, rtol=1e-5)
+    assert flat.count_params() == model.count_params()
+    assert not any(hasattr(layer, "parts") for layer in flat.layers)
+    names = [layer.name for layer in flat.layers]
+    assert {"light_reduce", "light_expand", "head_reduce", "head_expand"} <= set(names)
+    assert ("nested_light_reduce" in names) is nested
+    assert ("composite_light_expand" in names) is ("composite_norm" in names) is composite
+
+
+def test_the_training_argument_reaches_every_part() -> None:
+    image = keras.Input((6, 6, 4))
+    model = keras.Model(image, Composite(name="composite")(image, training=False))
+    norms = [step for step in trace(model).calls if isinstance(step.layer, layers.BatchNormalization)]
+    assert [step.kwargs.get("training") for step in norms] == [False, False]
+
+
+def test_shared_parts_stay_shared() -> None:
+    image = keras.Input((6, 6, 4))
+    block = LightConv2D(4, 3, 2, name="block")
+    graph = trace(keras.Model(image, block(block(image))))
+    assert [step.layer.name for step in graph.calls] == ["block_reduce", "block_expand"] * 2
+    assert len(graph.layers) == 2
+
+
+class Hollow(layers.Layer):
+    def parts(self) -> list[keras.Layer]:
+        return []
+
+    def call(self, inputs: object) -> object:
+        return inputs
+
+
+def test_layers_without_a_part_are_refused() -> None:
+    image = keras.Input((4,))
+    with pytest.raises(ModelError, match=r"parts\(\) must give at least one layer.*Hollow"):
+        flatten(keras.Model(image, Hollow()(image)))
 
 
 class Subclassed(keras.Model):
