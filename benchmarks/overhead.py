@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,6 +17,7 @@ from edge_sdk_runtime import Bundle, Classifier, Interpolation, MlpHead
 from edge_sdk_runtime.interpreters.quiet import without_notices
 
 from .harness import Outcome, at_most, command
+from .in_turn import median_ns
 from .models import photograph, random_bundle
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _compare(
     floor = (_fused_floor if form == "fused" else _staged_floor)(bundle, interpolation)
     with Classifier(bundle, form=form) as classifier:
         assert classifier.classify(frame).class_index == floor(frame), "both sides must compute the same"
-        ours, least = _in_turn((classifier.classify, floor), frame, runs)
+        ours, least = median_ns((classifier.classify, floor), frame, runs)
     return {
         "form": form,
         "resize": interpolation.value,
@@ -53,17 +53,6 @@ def _compare(
         "floor p50 µs": least / 1e3,
         "ratio": ours / least,
     }
-
-
-def _in_turn(sides: tuple[Callable[..., Any], ...], frame: NDArray[np.uint8], runs: int) -> tuple[float, ...]:
-    """Median nanoseconds of each side; they alternate, so that a change of clock speed meets both alike."""
-    times = np.empty((runs, len(sides)), np.int64)
-    for run in range(-runs // 10, runs):  # the negative ones warm up; the last of them is overwritten
-        for index, side in enumerate(sides):
-            start = perf_counter_ns()
-            side(frame)
-            times[run, index] = perf_counter_ns() - start
-    return tuple(float(value) for value in np.median(times, axis=0))
 
 
 def _interpreter(model: bytes) -> Any:
