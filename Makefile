@@ -10,8 +10,8 @@ READY  := $(VENV)/.ready
 demo: $(READY)  ## handwritten digits → trained, compressed, proven bundle, and a report to look at
 	$(BIN)/edge-sdk demo
 
-test: $(READY)  ## every test
-	$(BIN)/python -m pytest
+test: $(READY)  ## every test, on up to four processors at once
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 check: $(READY)  ## lint, formatting, types
 	$(BIN)/ruff check .

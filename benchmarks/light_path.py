@@ -52,7 +52,7 @@ class LightPath:
 
 PATHS = (
     LightPath("mnist", 0.9749, 4392, 0.985, (12, 24, 48), (5, 2, 5)),
-    LightPath("fashion_mnist", 0.8695, 6135, 0.900, (12, 24, 48), (8, 4, 12)),
+    LightPath("fashion_mnist", 0.8695, 6135, 0.900, (12, 24, 48), (10, 4, 12)),
     LightPath("cifar10", 0.5576, 20557, 0.68, (12, 24, 48, 96), (15, 4, 10)),
 )
 _PRUNED = 0.8

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from .errors import ExportError
+from .source import is_opaque
 
 __all__ = ["export_tflite"]
 
@@ -52,15 +53,19 @@ def export_tflite(model: keras.Model) -> bytes:
 
 
 def _save(model: keras.Model, folder: str) -> None:
-    """Write a SavedModel with one function of a static batch of 1."""
+    """Write a SavedModel with one function of a static batch of 1.
+
+    It holds the weights alone: walking through all that hangs on Keras's layers would take longer than converting. Only
+    a layer with a SavedModel inside has more to its function than weights.
+    """
     import tensorflow as tf
 
     shape, dtype = model.inputs[0].shape, model.inputs[0].dtype
     signature = [tf.TensorSpec([1, *shape[1:]], dtype, name="image")]
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", lambda image: model(image, training=False), input_signature=signature)
-    archive.write_out(folder, verbose=False)
+    module = tf.Module()
+    module.kept = model if is_opaque(model) else [variable.value for variable in model.variables]
+    module.serve = tf.function(lambda image: model(image, training=False), signature, autograph=False)
+    tf.saved_model.save(module, folder, {"serving_default": module.serve})
 
 
 def _reason(error: Exception) -> str:

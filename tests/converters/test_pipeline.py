@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import keras
@@ -9,19 +10,23 @@ import numpy as np
 import pytest
 
 from edge_sdk.compress import CompressedBundle
-from edge_sdk_converters import passes, pipeline
-from edge_sdk_converters.cost import count_macs, count_parameters
+from edge_sdk_converters import learning, passes, pipeline
+from edge_sdk_converters.cost import count_macs, count_parameters, layer_macs
 from edge_sdk_converters.errors import ModelError
-from edge_sdk_converters.factorize.config import FactorizeConfig
+from edge_sdk_converters.factorize.config import FactorizeConfig, Method, RankRule
+from edge_sdk_converters.graph import trace
 from edge_sdk_converters.keras_file import load_keras
-from edge_sdk_converters.passes import FactorizePass, PrunePass, pass_for
-from edge_sdk_converters.pipeline import Figures, LearningData, run_recipe
-from edge_sdk_converters.prune.config import PruneConfig
+from edge_sdk_converters.learning import LearningData, PassContext
+from edge_sdk_converters.passes import CyclePass, FactorizePass, PrunePass, SparsifyPass, pass_for
+from edge_sdk_converters.pipeline import Figures, run_recipe
+from edge_sdk_converters.prune.config import ActivationCycleConfig, PruneConfig
 from edge_sdk_converters.quantize import QuantizeConfig
-from edge_sdk_converters.recipe import BUILT_IN
+from edge_sdk_converters.recipe import BUILT_IN, Recipe, Step
+from edge_sdk_converters.recover.config import RecoverConfig
 from edge_sdk_converters.source import accuracy
+from edge_sdk_converters.sparsify.config import SparsifyConfig
 from edge_sdk_converters.tflite import export_tflite
-from tests.converters.helpers import assert_one_line, plain_network
+from tests.converters.helpers import assert_one_line, plain_network, weights_kept
 
 
 def figures_of(model: keras.Model, data: LearningData) -> Figures:
@@ -31,14 +36,25 @@ def figures_of(model: keras.Model, data: LearningData) -> Figures:
 
 
 def test_public_names() -> None:
-    assert sorted(pipeline.__all__) == ["Compressed", "Figures", "LearningData", "PassReport", "run_recipe"]
-    assert sorted(passes.__all__) == ["FactorizePass", "Pass", "PassOutcome", "PrunePass", "pass_for"]
+    assert sorted(pipeline.__all__) == ["Compressed", "Figures", "PassReport", "run_recipe"]
+    assert sorted(passes.__all__) == [
+        "CyclePass",
+        "FactorizePass",
+        "Pass",
+        "PassOutcome",
+        "PrunePass",
+        "SparsifyPass",
+        "pass_for",
+    ]
+    assert sorted(learning.__all__) == ["LearningData", "PassContext", "Told"]
 
 
 def test_every_configuration_has_its_pass() -> None:
     assert pass_for(PruneConfig()) == PrunePass(PruneConfig())
     assert pass_for(FactorizeConfig()) == FactorizePass(FactorizeConfig())
-    with pytest.raises(TypeError, match=r"factorize or prune\. Received: QuantizeConfig"):
+    assert pass_for(ActivationCycleConfig()) == CyclePass(ActivationCycleConfig())
+    assert pass_for(SparsifyConfig()) == SparsifyPass(SparsifyConfig())
+    with pytest.raises(TypeError, match=r"factorize, prune, cycle or sparsify\. Received: QuantizeConfig"):
         pass_for(QuantizeConfig())
 
 
@@ -83,3 +99,32 @@ def test_a_saved_model_is_quantized_or_refused_but_never_rewritten(tmp_path: Pat
     with pytest.raises(ModelError, match=r"recipe small with prune, factorize\. Use --recipe int8") as caught:
         run_recipe(opaque, BUILT_IN["small"], data)
     assert_one_line(caught.value)
+
+
+def test_the_other_passes_report_what_they_did(classifier: keras.Model, data: LearningData) -> None:
+    """In rounds, then scattered zeros that the recovery after them keeps."""
+    quick = RecoverConfig(epochs=1, min_steps=0)
+    cycle = ActivationCycleConfig(threshold=0.2, rounds=1, min_channels=4, training=quick)
+    recipe = Recipe("both", steps=(Step(cycle), Step(SparsifyConfig(sparsity=0.5, schedule="one-shot"), quick)))
+    told: list[tuple[str, int, int]] = []
+    with weights_kept(classifier):
+        result = run_recipe(classifier, recipe, data, progress=lambda *what: told.append(what))
+    rounds, sparse = result.reports
+    assert [rounds.kind, sparse.kind] == ["cycle", "sparsify"]
+    assert rounds.details[0].startswith("round 1: ") and "channels" in rounds.details[0]
+    assert rounds.after.parameters < rounds.before.parameters
+    assert sparse.after.parameters == sparse.before.parameters
+    assert all("weights are zero" in line for line in sparse.details)
+    kernels = [weight.numpy() for weight in result.model.weights if weight.name == "kernel"]
+    zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
+    assert zeros >= 0.49 * sum(kernel.size for kernel in kernels)
+    assert ("cycle: round", 0, 1) in told and any(what == "sparsify: recover" for what, _, _ in told)
+
+
+def test_factorization_tells_what_was_predicted_and_measured(classifier: keras.Model, data: LearningData) -> None:
+    widest = max(trace(classifier).calls, key=layer_macs).layer.name
+    config = FactorizeConfig(Method.SPATIAL, RankRule.GIVEN, ranks={widest: (1,)}, latency=True, samples=32)
+    outcome = FactorizePass(config).apply(classifier, PassContext(data, classifier))
+    *_, change, whole = outcome.details
+    assert re.fullmatch(rf"{widest}: spatial, rank 1, .* multiply-accumulates, error .*%, \d+ → \d+ µs", change)
+    assert re.fullmatch(r"one image, float32: \d+ → \d+ µs measured, \d+ µs predicted", whole)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..graph import rebuild
 from .channels import stays
+from .operations import is_reshape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def shrink(analysis: Analysis, removed: NDArray[np.bool_]) -> keras.Model:
     plan = _Stays(analysis, removed)
     model = rebuild(analysis.graph, plan.smaller)
     for layer in analysis.graph.layers:
-        if plan.changes(layer):
+        if layer.weights and plan.changes(layer):
             weights = zip(layer.get_weights(), plan.axes(layer), strict=True)
             model.get_layer(layer.name).set_weights([_cut(weight, axes) for weight, axes in weights])
     return model
@@ -56,10 +57,14 @@ def mask(analysis: Analysis, removed: NDArray[np.bool_]) -> keras.Model:
     plan = _Stays(analysis, removed)
     model = rebuild(analysis.graph, lambda layer: None)  # noqa: ARG005
     for layer in analysis.graph.layers:
-        if plan.changes(layer):
+        if layer.weights and plan.changes(layer):
             weights = zip(layer.get_weights(), plan.axes(layer), strict=True)
             model.get_layer(layer.name).set_weights([_zero(weight, axes) for weight, axes in weights])
     return model
+
+
+_CONFIGURED = (keras.layers.GroupNormalization, keras.layers.Reshape)
+"""Layers whose configuration counts channels even where they have no weights."""
 
 
 class _Stays:
@@ -75,19 +80,22 @@ class _Stays:
 
     def changes(self, layer: keras.Operation) -> bool:
         """Whether the layer has to be another one when channels are gone."""
-        if id(layer) not in self._sides or not isinstance(layer, keras.Layer):
-            return False
-        resized = bool(layer.weights) or isinstance(layer, keras.layers.Reshape)
-        return resized and not all(side.all() for side in self._sides[id(layer)])
+        resized = bool(getattr(layer, "weights", ())) or isinstance(layer, _CONFIGURED) or is_reshape(layer)
+        return resized and id(layer) in self._sides and not all(side.all() for side in self._sides[id(layer)])
 
     def smaller(self, layer: keras.Operation) -> list[keras.Layer] | None:
         """The layer that takes this one's place, without weights yet."""
         if not self.changes(layer):
             return None
+        behind = self._sides[id(layer)][1]
+        count = int(behind.sum())
+        if is_reshape(layer):
+            return [keras.layers.Reshape(_resized(tuple(layer.newshape[1:]), count), name=layer.name)]
         config: dict[str, Any] = layer.get_config()
-        count = int(self._sides[id(layer)][1].sum())
         if isinstance(layer, keras.layers.Reshape):
             config["target_shape"] = _resized(layer.target_shape, count)
+        if isinstance(layer, keras.layers.GroupNormalization):
+            config["groups"] = layer.groups * count // len(behind)
         for key in ("filters", "units"):
             if key in config:
                 config[key] = count
@@ -104,7 +112,7 @@ class _Stays:
             found = [{-2: behind, -1: before}, {0: behind}]
         elif isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Dense)):
             found = [{-2: before, -1: behind}, {0: behind}]
-        else:  # batch normalisation and PReLU: every weight runs along the channels
+        else:  # normalisations and PReLU: every weight runs along the channels
             found = [{-1: behind}] * len(layer.weights)
         return found[: len(layer.weights)]  # without a bias the last entry speaks for nothing
 

@@ -1,19 +1,19 @@
 """What each kind of layer does to channels: makes them, passes them on, ties them, or needs all of them.
 
-A rule takes the state of the walk and a call, and returns the atoms of the call's output, or None where it cannot say.
 What no rule speaks for needs all of its channels. Rules hold for exact layer types: a subclass may compute anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from .atoms import Atoms
+from .moves import concatenate, merge, pass_on, regroup
+from .operations import rule_for_operation
+from .walk import Rule, Walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,56 +25,6 @@ __all__ = ["PRODUCERS", "Rule", "Walk", "rule_for"]
 PRODUCERS = (layers.Conv1D, layers.Conv2D, layers.Conv2DTranspose, layers.Dense, layers.SeparableConv2D)
 """Layers whose every output channel has weights of its own."""
 
-_UNARY_OPERATIONS = frozenset(
-    {
-        "Absolute",
-        "Elu",
-        "Gelu",
-        "HardSigmoid",
-        "HardSilu",
-        "LeakyRelu",
-        "Negative",
-        "Relu",
-        "Relu6",
-        "Sigmoid",
-        "Silu",
-        "Tanh",
-    }
-)
-_BINARY_OPERATIONS = frozenset({"Add", "Maximum", "Minimum", "Multiply", "Subtract"})
-
-
-class Walk:
-    """Atoms of every tensor seen so far on the way through a graph."""
-
-    def __init__(self) -> None:
-        self.atoms = Atoms()
-        self.of: dict[int, NDArray[np.int64]] = {}
-        self._made: dict[int, NDArray[np.int64]] = {}
-        self._taken: dict[int, NDArray[np.int64]] = {}
-
-    def inputs(self, call: Call) -> list[NDArray[np.int64]]:
-        """Atoms of each symbolic argument of a call."""
-        return [self.of[id(tensor)] for tensor in call.inputs]
-
-    def take(self, call: Call) -> NDArray[np.int64]:
-        """Atoms that a layer with weights per input channel takes; all calls of a shared layer have to agree."""
-        return self.agree(call.layer, self.inputs(call)[0])
-
-    def agree(self, layer: keras.Layer, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tie atoms to those that earlier calls of the same layer had in the same place."""
-        self.atoms.tie(self._taken.setdefault(id(layer), atoms), atoms)
-        return atoms
-
-    def make(self, layer: keras.Layer, count: int) -> NDArray[np.int64]:
-        """Atoms that a layer makes: the same at every call, for they come from the same weights."""
-        if id(layer) not in self._made:
-            self._made[id(layer)] = self.atoms.fresh(count)
-        return self._made[id(layer)]
-
-
-Rule: TypeAlias = Callable[[Walk, "Call"], "NDArray[np.int64] | None"]
-
 
 def rule_for(operation: keras.Operation) -> Rule | None:
     """Find the rule of a layer or operation.
@@ -85,18 +35,13 @@ def rule_for(operation: keras.Operation) -> Rule | None:
     Returns:
         Its rule, or None where there is none.
     """
-    if isinstance(operation, keras.Layer):
-        channels_last = getattr(operation, "data_format", "channels_last") == "channels_last"
-        return _LAYER_RULES.get(type(operation)) if channels_last else None
-    if not type(operation).__module__.startswith("keras."):
+    if not isinstance(operation, keras.Layer):
+        return rule_for_operation(operation)
+    if getattr(operation, "data_format", "channels_last") != "channels_last":
         return None
-    name = type(operation).__name__
-    return _merge if name in _BINARY_OPERATIONS else _pass_on if name in _UNARY_OPERATIONS else None
-
-
-def _pass_on(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    atoms = walk.inputs(call)
-    return atoms[0] if len(atoms) == 1 else None
+    inside_keras = type(operation).__module__.startswith("keras.")
+    by_name = _LAYERS_BY_NAME.get(type(operation).__name__) if inside_keras else None
+    return _LAYER_RULES.get(type(operation), by_name)
 
 
 def _produce(walk: Walk, call: Call) -> NDArray[np.int64] | None:
@@ -111,7 +56,7 @@ def _depthwise(walk: Walk, call: Call) -> NDArray[np.int64] | None:
 
 
 def _activation(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    atoms = _pass_on(walk, call)
+    atoms = pass_on(walk, call)
     return None if atoms is None else _activated(walk, call.layer, atoms)
 
 
@@ -129,8 +74,10 @@ def _activated(walk: Walk, layer: keras.Layer, atoms: NDArray[np.int64]) -> NDAr
 
 def _is_elementwise(activation: Any) -> bool:
     """Whether an activation treats every value alone, as softmax does not: changes to some leave the others alone."""
+    if type(activation) is layers.Activation:
+        return _is_elementwise(activation.activation)
     if isinstance(activation, keras.Layer):
-        return False
+        return type(activation) in _ACTIVATIONS
     return all(_leaves_others(activation, scale) for scale in (0.05, 1.0, 4.0))
 
 
@@ -147,95 +94,73 @@ def _normalize(walk: Walk, call: Call) -> NDArray[np.int64] | None:
     return walk.take(call) if call.layer.axis in (-1, last) else None
 
 
+def _normalize_groups(walk: Walk, call: Call) -> NDArray[np.int64] | None:
+    """The channels of a group share their statistics, so that a group goes as a whole; one group alone has to stay."""
+    last = len(call.inputs[0].shape) - 1
+    if call.layer.axis not in (-1, last) or call.layer.groups == 1:
+        return None
+    atoms = walk.take(call)
+    first, *others = atoms.reshape(call.layer.groups, -1).T
+    for other in others:
+        walk.atoms.tie(first, other)
+    return atoms
+
+
+def _standardize(walk: Walk, call: Call) -> NDArray[np.int64] | None:
+    """The statistics of `Normalization` are a part of its configuration: its channels stay."""
+    atoms = pass_on(walk, call)
+    if atoms is not None:
+        walk.atoms.freeze(atoms, f"it feeds '{call.layer.name}', whose statistics are fixed")
+    return atoms
+
+
 def _prelu(walk: Walk, call: Call) -> NDArray[np.int64] | None:
     return walk.take(call) if call.layer.alpha.shape[-1] == call.inputs[0].shape[-1] else None
 
 
 def _rescale(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    scalar = np.ndim(call.layer.scale) == 0 and np.ndim(call.layer.offset) == 0
-    return _pass_on(walk, call) if scalar else None
-
-
-def _merge(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    """Element-wise work on several tensors ties them channel by channel; one channel spread over many is frozen."""
-    others = [leaf for leaf in keras.tree.flatten(call.args) if not isinstance(leaf, keras.KerasTensor)]
-    if any(np.ndim(other) > 0 for other in others) or len({len(tensor.shape) for tensor in call.inputs}) != 1:
-        return None
-    return _tie_all(walk, call)
-
-
-def _tie_all(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    rows = walk.inputs(call)
-    widest = max(rows, key=len)
-    for row in rows:
-        if len(row) == len(widest):
-            walk.atoms.tie(widest, row)
-        elif len(row) == 1:
-            walk.atoms.freeze(row, "its one channel is spread over many")
-        else:
-            return None
-    return widest
-
-
-def _concatenate(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    last = len(call.inputs[0].shape) - 1
-    return np.concatenate(walk.inputs(call)) if call.layer.axis in (-1, last) else _tie_all(walk, call)
-
-
-def _flatten(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    """Row-major order keeps the last axis the last one if its size stays, and repeats it per position if all is flat."""
-    atoms, shape = walk.inputs(call)[0], call.outputs[0].shape
-    if shape[-1] == len(atoms):
-        return atoms
-    flat = len(shape) == 2 and shape[-1] and len(atoms) and shape[-1] % len(atoms) == 0
-    return np.tile(atoms, shape[-1] // len(atoms)) if flat else None
+    scalar = np.size(call.layer.scale) == 1 and np.size(call.layer.offset) == 1
+    return pass_on(walk, call) if scalar else None
 
 
 def _reshape(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    atoms = _flatten(walk, call)
+    atoms = regroup(walk, call)
     fixed = call.layer.target_shape[-1] != -1
     return walk.agree(call.layer, atoms) if fixed and atoms is not None else atoms
 
 
 def _permute(walk: Walk, call: Call) -> NDArray[np.int64] | None:
-    return _pass_on(walk, call) if call.layer.dims[-1] == len(call.layer.dims) else None
+    return pass_on(walk, call) if call.layer.dims[-1] == len(call.layer.dims) else None
 
 
-_PASSING = (
-    layers.AveragePooling1D,
-    layers.AveragePooling2D,
-    layers.Cropping2D,
-    layers.Dropout,
-    layers.ELU,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.GlobalAveragePooling1D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalMaxPooling1D,
-    layers.GlobalMaxPooling2D,
-    layers.Identity,
-    layers.LeakyReLU,
-    layers.MaxPooling1D,
-    layers.MaxPooling2D,
-    layers.ReLU,
-    layers.SpatialDropout2D,
-    layers.UpSampling2D,
-    layers.ZeroPadding2D,
+_ACTIVATIONS = (layers.ELU, layers.Identity, layers.LeakyReLU, layers.ReLU)
+_PASSING_NAMES = (
+    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise"),
+    *("AdaptiveAveragePooling1D", "AdaptiveMaxPooling1D", "AdaptiveAveragePooling2D", "AdaptiveMaxPooling2D"),
+    *("AveragePooling1D", "GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D"),
+    *("AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "MaxPooling2D"),
+    *("Cropping1D", "SpatialDropout1D", "UpSampling1D", "ZeroPadding1D", "RepeatVector"),
+    *("Cropping2D", "SpatialDropout2D", "UpSampling2D", "ZeroPadding2D", "CenterCrop", "Resizing"),
 )
+_PASSING = tuple(getattr(layers, name) for name in _PASSING_NAMES if hasattr(layers, name))  # some are newer than 3.10
 _MERGING = (layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract)
 
 _LAYER_RULES: dict[type, Rule] = {
     **dict.fromkeys(PRODUCERS, _produce),
-    **dict.fromkeys(_PASSING, _pass_on),
-    **dict.fromkeys(_MERGING, _merge),
+    **dict.fromkeys((*_ACTIVATIONS, *_PASSING), pass_on),
+    **dict.fromkeys(_MERGING, merge),
     layers.Activation: _activation,
     layers.BatchNormalization: _normalize,
-    layers.Concatenate: _concatenate,
+    layers.Concatenate: concatenate,
     layers.DepthwiseConv2D: _depthwise,
-    layers.Flatten: _flatten,
+    layers.Flatten: regroup,
+    layers.GroupNormalization: _normalize_groups,
+    layers.Normalization: _standardize,
     layers.PReLU: _prelu,
     layers.Permute: _permute,
     layers.Rescaling: _rescale,
     layers.Reshape: _reshape,
     layers.Softmax: _softmax,
 }
+_LAYERS_BY_NAME: dict[str, Rule] = {"CustomScaleLayer": merge}
+"""Layers of `keras.applications` without a public class: InceptionResNetV2 adds a scaled branch with this one."""

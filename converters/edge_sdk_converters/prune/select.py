@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from .channels import Analysis
     from .config import PruneConfig
 
-__all__ = ["choose_units"]
+__all__ = ["Spare", "choose_units"]
 
 
-def choose_units(analysis: Analysis, scores: NDArray[np.float64], config: PruneConfig) -> NDArray[np.bool_]:
+def choose_units(
+    analysis: Analysis, scores: NDArray[np.float64], config: PruneConfig, count: int | None = None
+) -> NDArray[np.bool_]:
     """Choose the units to remove.
 
-    The lowest scores go until `config.fraction` of all units is reached, while every layer keeps `config.min_channels`.
+    The lowest scores go until `count` of all units is reached, while every layer keeps `config.min_channels`.
     Where layers share all of their units or none, what remains is then rounded to a multiple of `config.multiple`;
     what rounding adds to one layer it takes from the next ones.
 
@@ -28,11 +30,13 @@ def choose_units(analysis: Analysis, scores: NDArray[np.float64], config: PruneC
         analysis: What can be removed.
         scores: `float64 [analysis.count]`, infinity for units that stay.
         config: Share, least width, and multiple.
+        count: How many go, up to rounding; `config.fraction` of all where None.
 
     Returns:
         Which units go, `bool [analysis.count]`.
     """
-    removed = _lowest(analysis, scores, config)
+    wanted_count = round((config.fraction or 0.0) * analysis.count) if count is None else count
+    removed = _lowest(analysis, scores, config.min_channels, wanted_count)
     excess = 0.0
     for units in _families(analysis) if config.multiple > 1 else ():
         wanted = float(np.sum(~removed[units])) + excess
@@ -44,21 +48,36 @@ def choose_units(analysis: Analysis, scores: NDArray[np.float64], config: PruneC
     return removed
 
 
-def _lowest(analysis: Analysis, scores: NDArray[np.float64], config: PruneConfig) -> NDArray[np.bool_]:
+class Spare:
+    """What every layer can still give up."""
+
+    def __init__(self, analysis: Analysis, min_channels: int) -> None:
+        self._makers: list[list[int]] = [[] for _ in range(analysis.count)]
+        for index, producer in enumerate(analysis.producers):
+            for unit in producer.units[producer.units >= 0].tolist():
+                self._makers[unit].append(index)
+        self._left = np.array([len(producer.units) - min_channels for producer in analysis.producers])
+
+    def allows(self, unit: int) -> bool:
+        """Whether every layer that makes the unit keeps enough channels without it."""
+        makers = self._makers[unit]
+        return all(self._left[maker] >= makers.count(maker) for maker in makers)
+
+    def take(self, unit: int) -> None:
+        """Count a unit as removed."""
+        for maker in self._makers[unit]:
+            self._left[maker] -= 1
+
+
+def _lowest(analysis: Analysis, scores: NDArray[np.float64], min_channels: int, left: int) -> NDArray[np.bool_]:
     """Remove by ascending score; a unit whose layer would become too narrow stays."""
-    makers: list[list[int]] = [[] for _ in range(analysis.count)]
-    for index, producer in enumerate(analysis.producers):
-        for unit in producer.units[producer.units >= 0].tolist():
-            makers[unit].append(index)
-    spare = np.array([len(producer.units) - config.min_channels for producer in analysis.producers])
+    spare = Spare(analysis, min_channels)
     removed = np.zeros(analysis.count, np.bool_)
-    left = round(config.fraction * analysis.count)
     for unit in np.argsort(scores, kind="stable").tolist():
-        channels = np.bincount(makers[unit], minlength=len(spare))
         if left == 0 or np.isinf(scores[unit]):
             break
-        if np.all(spare[makers[unit]] >= channels[makers[unit]]):
-            spare -= channels
+        if spare.allows(unit):
+            spare.take(unit)
             removed[unit] = True
             left -= 1
     return removed

@@ -1,0 +1,1 @@
+"""How much each removable unit matters: one criterion per module, `table` finds them by name."""
