@@ -7,7 +7,17 @@ import sys
 
 from .page import write_page
 
-BENCHMARKS = ("demo", "overhead", "cold_start", "newcomer")
+BENCHMARKS = (
+    "demo",
+    "overhead",
+    "cold_start",
+    "shrink_latency",
+    "light_path",
+    "lightlayers",
+    "spatial_pairs",
+    "activation_pruning",
+    "newcomer",
+)
 
 
 def main() -> int:
