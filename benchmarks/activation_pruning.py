@@ -2,9 +2,9 @@
 
 The sum network is 2 inputs → 1,000 ReLU → 1, taught y = i1 + i2 for inputs uniform in [0, 1) by momentum SGD (0.01, 0.3) in
 batches of 1,000; one unit is enough. The thesis does not say how it was initialised. Normal kernels of deviation 0.6, and a
-seed under which the network learns at all, give about its vanilla count. The autoencoder has two encoder blocks (conv 3×3 stride 2, batch norm, ReLU; 32 and 64 channels) and two
-decoder blocks (transposed conv 3×3 stride 2; 32 channels with batch norm and ReLU, then 1 linear), trained by Adam on the
-mean squared error of MNIST's pixels in [0, 1].
+seed under which the network learns at all, give about its vanilla count. The autoencoder has two encoder blocks (conv 3×3
+stride 2, batch norm, ReLU; 32 and 64 channels) and two decoder blocks (transposed conv 3×3 stride 2; 32 channels with batch
+norm and ReLU, then 1 linear), trained by Adam on the mean squared error of MNIST's pixels in [0, 1].
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Structured pruning: channels are removed, not masked, so every tensor gets smaller.
 
-`prune.config` holds the plan and imports no Keras; `prune.apply` runs it on a model.
+`prune.config` holds the plans and imports no Keras; `prune.apply` ranks and removes, `prune.cycle` trains, counts and removes.
 """

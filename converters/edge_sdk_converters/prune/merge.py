@@ -34,7 +34,9 @@ def merge_units(
 ) -> NDArray[np.bool_]:
     """Find units that others can replace, and let the layers that read them make up for their removal.
 
-    Units read by a separable convolution stay. Outputs are sampled at up to 10 positions of every image.
+    Units read by a separable convolution stay. Outputs are sampled at up to 10 positions of every image. Memory grows with
+    the square of the weights per output of each layer, time with their number besides: meant for networks whose kernels have
+    no more than a few thousand.
 
     Args:
         analysis: What can be removed. Kernels and biases of its graph's layers are changed in place: `shrink` with what
