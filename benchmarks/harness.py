@@ -67,13 +67,13 @@ class Outcome:
 
 def at_most(name: str, value: float, limit: float, unit: str = "", published: str = "", why: str = "") -> Figure:
     """A figure that should not exceed a limit; `why` is kept only where it does."""
-    met = value <= limit
+    met = bool(value <= limit)
     return Figure(name, value, unit, f"≤ {limit:g}", met, published, "" if met else why)
 
 
 def at_least(name: str, value: float, limit: float, unit: str = "", published: str = "", why: str = "") -> Figure:
     """A figure that should reach a limit; `why` is kept only where it does not."""
-    met = value >= limit
+    met = bool(value >= limit)
     return Figure(name, value, unit, f"≥ {limit:g}", met, published, "" if met else why)
 
 

@@ -49,12 +49,12 @@ RECIPES = (
         _ALL,
         steps=(
             Step(
-                PruneConfig(criterion=Criterion.THINET, budget=Budget(macs=0.6, parameters=0.6)),
-                RecoverConfig(epochs=3),
+                PruneConfig(criterion=Criterion.THINET, budget=Budget(macs=0.8, parameters=0.6)),
+                RecoverConfig(epochs=2),
             ),
             Step(
-                FactorizeConfig(rank=RankRule.AUTO, budget=Budget(macs=0.35, parameters=0.2)),
-                RecoverConfig(epochs=6),
+                FactorizeConfig(rank=RankRule.AUTO, budget=Budget(macs=0.4, parameters=0.2)),
+                RecoverConfig(epochs=4),
             ),
         ),
     ),
@@ -157,7 +157,7 @@ def _accuracy(interpreter: Any, test: Examples) -> float:
     for image, target in zip(test.x, test.y, strict=True):
         interpreter.input_view()[0] = image
         interpreter.invoke()
-        right += int(interpreter.output_view()[0].argmax()) == target
+        right += int(interpreter.output_view()[0].argmax() == target)
     return right / len(test.y)
 
 

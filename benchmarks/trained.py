@@ -31,7 +31,7 @@ def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     path = CACHE / f"{name}-{digest}.keras"
     if path.exists():
-        return keras.models.load_model(path)
+        return keras.models.load_model(path, compile=False)  # the loss it learnt with is of no use here
     model = train()
     CACHE.mkdir(exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from edge_sdk.learn.train import Trained
     from edge_sdk_converters.learning import LearningData
 
-os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # as the command line does: the same numbers twice
+# As the command line does: the same numbers twice, and no notes of TensorFlow's among what a command says.
+os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the processors
     for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
