@@ -27,7 +27,7 @@ import tomli_w
 
 from .config_tables import as_table, check_keys, from_table, read_value
 from .errors import RecipeError
-from .factorize.config import FactorizeConfig
+from .factorize.config import FactorizeConfig, Method
 from .prune.config import ActivationCycleConfig, PruneConfig
 from .quantize import QuantizeConfig, QuantizeMode
 from .recover.config import RecoverConfig
@@ -182,7 +182,7 @@ BUILT_IN: Mapping[str, Recipe] = {
             "A third of the channels removed, layers factorized, int8: small and fast, for a point or two of accuracy.",
             (
                 Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=8)),
-                Step(FactorizeConfig(energy=0.8), RecoverConfig(epochs=8)),
+                Step(FactorizeConfig(Method.TUCKER, energy=0.8), RecoverConfig(epochs=8)),
                 _INT8,
             ),
         ),
@@ -192,7 +192,7 @@ BUILT_IN: Mapping[str, Recipe] = {
             (
                 Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
                 Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
-                Step(FactorizeConfig(energy=0.7), RecoverConfig(epochs=10)),
+                Step(FactorizeConfig(Method.TUCKER, energy=0.7), RecoverConfig(epochs=10)),
                 _INT8,
             ),
         ),

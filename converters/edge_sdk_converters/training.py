@@ -90,8 +90,9 @@ def fit(
         progress: Told after every epoch.
         callbacks: Called in order before the best weights are looked for, so that an epoch's last change counts.
     """
-    batches = _Batches(train, config, targets, augment)
-    held_out = _Batches(validation, config, targets, None, shuffle=False)
+    with without_tracing_notes():  # `targets` may ask another model
+        batches = _Batches(train, config, targets, augment)
+        held_out = _Batches(validation, config, targets, None, shuffle=False)
     model.compile(
         optimizer=keras.optimizers.Adam(_schedule(config, len(batches))),
         loss=loss or keras.losses.SparseCategoricalCrossentropy(),
