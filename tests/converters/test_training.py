@@ -194,3 +194,19 @@ def test_predict_is_quiet_however_often_it_is_called(
     own = [line for line in err.splitlines() if line[1:12] != "0000 00:00:"]  # what C++ says has nothing to do with us
     assert (out, own) == ("", [])
     assert caplog.messages == []
+
+
+def test_fit_is_quiet_whatever_its_targets_ask(caplog: pytest.LogCaptureFixture) -> None:
+    """Targets that are made once, before training, may come from a model that TensorFlow has not traced yet."""
+    examples = Examples(POINTS[:8], np.zeros(8, np.int64))
+    for _ in range(8):
+        teacher = network()
+        fit(
+            network(),
+            examples,
+            examples,
+            FitConfig(1),
+            loss="categorical_crossentropy",
+            targets=lambda x, y, model=teacher: np.asarray(model.predict_on_batch(x)),
+        )
+    assert caplog.messages == []
