@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from edge_sdk_converters.training import Examples
 
 _EPOCHS = 16
+_WHY = (
+    "the budgets take more than the goals ask for (parameters and latency show by how much) and six epochs of recovery are few; "
+    "looser budgets and longer recovery come next"
+)
 _BEFORE, _ALL = "before", "prune + factorize"
 
 RECIPES = (
@@ -170,7 +174,7 @@ def _figures(rows: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     faster = before["float32 p50 ms"] / after["float32 p50 ms"]
     return [
         at_least("test accuracy before", before["float32 accuracy"], 0.80),
-        at_most("accuracy lost, all passes", before["float32 accuracy"] - after["float32 accuracy"], 0.01),
+        at_most("accuracy lost, all passes", before["float32 accuracy"] - after["float32 accuracy"], 0.01, why=_WHY),
         at_least("parameters, before / after", before["parameters"] / after["parameters"], 8),
         at_least("p50 of the float32 .tflite, before / after", faster, 2.5),
         Figure("p50, float32 before / int8 after", before["float32 p50 ms"] / after["int8 p50 ms"]),
