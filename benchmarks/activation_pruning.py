@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -214,7 +215,8 @@ def _by_origin(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[d
 def _autoencoder(cycle: ActivationCycleConfig, quick: bool) -> tuple[list[dict[str, Any]], list[Figure]]:
     """The thesis's variants; ours takes the decoder first, whose reader, the output, is the least forgiving."""
     task = _autoencoder_task(quick)
-    last = replace(task, epochs=1 if quick else 12)
+    test = _pictures(quick)[2]
+    last = replace(task, epochs=1 if quick else 12, held_out=(test, test))
     cycles = {name: [config] for name, config in _variants(cycle, quick).items() if _OURS not in name}
     decoder = replace(cycle, merged=True, skip=("encoder1", "encoder2"), tolerance=4e-3)
     cycles[f"merged{_OURS}"] = [decoder, replace(decoder, skip=(), tolerance=1e-3)]
@@ -282,14 +284,14 @@ def _sum_task(quick: bool) -> _Task:
 def _autoencoder_task(quick: bool) -> _Task:
     import keras
 
-    train, test = _pictures(quick)
+    train, validation, _ = _pictures(quick)
     widths = (6, 8, 6) if quick else (32, 64, 32)
     return _Task(
         lambda: build_autoencoder(train.shape[1:], widths),
         lambda steps: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)),
         train,
         train,
-        (test, test),
+        (validation, validation),
         32,
         1 if quick else 3,
         200 if quick else 1_000,
@@ -297,14 +299,15 @@ def _autoencoder_task(quick: bool) -> _Task:
     )
 
 
-def _pictures(quick: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Images to train on and to measure on, in [0, 1]."""
+@lru_cache(maxsize=1)
+def _pictures(quick: bool) -> tuple[NDArray[np.float32], ...]:
+    """Images to train on, to choose by, and to measure on, in [0, 1]."""
     from edge_sdk.data import load_images, prepare
 
     splits = load_images("digits" if quick else "mnist", limit=20 if quick else 500)
     assert splits.spec is not None
-    train, test = (prepare(part, splits.spec).x.astype(np.float32) for part in (splits.train, splits.test))
-    return np.divide(train, 255, dtype=np.float32), np.divide(test if quick else test[2_000:], 255, dtype=np.float32)
+    parts = (prepare(part, splits.spec).x.astype(np.float32) for part in (splits.train, splits.validation, splits.test))
+    return tuple(np.divide(part, 255, dtype=np.float32) for part in parts)
 
 
 if __name__ == "__main__":

@@ -42,16 +42,27 @@ _LAST_EPOCH = (
     "to the next; the published description does not say which epoch or how many runs its figures are of."
 )
 
+_COUNTS_ALONE = (
+    "Rows whose published accuracy is missing (MNIST, k=5 and 6) are not trained; a test holds their parameter counts."
+)
+
 Table = tuple[Setting, tuple[Published, ...]]
 
 
 def measure(quick: bool) -> Outcome:
     """Train every row and compare; quickly, two rows for an epoch on 200 handwritten digits."""
     tables, absent = (list(_QUICK), []) if quick else _loadable(TABLES)
+    tables = [(setting, tuple(row for row in rows if quick or row.accuracy is not None)) for setting, rows in tables]
     cells = [Cell(setting, row.method, row.k) for setting, rows in tables for row in rows]
     results = _trained(cells, _tell, workers=1) if quick else _kept_or_trained(cells)
     rows = [_row(setting, row, results[Cell(setting, row.method, row.k)]) for setting, rows in tables for row in rows]
-    notes = [_LAYOUT, _LAST_EPOCH, *dict.fromkeys(result.note for result in results.values() if result.note), *absent]
+    notes = [
+        _LAYOUT,
+        _COUNTS_ALONE,
+        _LAST_EPOCH,
+        *dict.fromkeys(result.note for result in results.values() if result.note),
+        *absent,
+    ]
     data = (
         "scikit-learn's digits, an epoch" if quick else "all training images, no validation split, published settings"
     )
@@ -79,7 +90,7 @@ def _kept_or_trained(cells: Sequence[Cell]) -> Mapping[Cell, Result]:
         keep_result(cell, result)
         _tell(cell, result)
 
-    return {**kept, **_trained([cell for cell in cells if cell not in kept], keep, os.cpu_count() or 1)}
+    return {**kept, **_trained([cell for cell in cells if cell not in kept], keep, len(os.sched_getaffinity(0)))}
 
 
 def _trained(cells: Sequence[Cell], finished: Callable[[Cell, Result], None], workers: int) -> Mapping[Cell, Result]:

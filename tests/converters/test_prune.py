@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import keras
@@ -13,9 +14,7 @@ from keras import layers
 
 from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, RecipeError
-from edge_sdk_converters.factorize.apply import factorize
-from edge_sdk_converters.factorize.config import FactorizeConfig
-from edge_sdk_converters.graph import flatten, trace
+from edge_sdk_converters.graph import trace
 from edge_sdk_converters.prune import apply, atoms, channels, config, rebuild, rules, select
 from edge_sdk_converters.prune.apply import LayerWidth, PruneResult, prune
 from edge_sdk_converters.prune.channels import Analysis, analyze
@@ -233,6 +232,14 @@ def test_prune_respects_skip_and_min_channels() -> None:
     assert dict(result.frozen)["a"] == "skipped by the recipe"
 
 
+def test_no_layer_is_left_with_less_than_its_share() -> None:
+    found = analysis_of(network(layers.Conv2D(40, 1, name="low"), layers.Conv2D(40, 1, name="high")))
+    free = PruneConfig(fraction=0.45, min_channels=1, multiple=1, layer_fraction=1.0)
+    for config_, expected in ((free, (36, 0)), (dataclasses.replace(free, layer_fraction=0.75), (30, 6))):
+        removed = choose_units(found, np.arange(found.count, dtype=np.float64), config_)
+        assert tuple(int(removed[producer.units].sum()) for producer in found.producers[:2]) == expected
+
+
 def test_widths_are_multiples_and_the_share_is_met_over_all() -> None:
     model = network(*(layers.Conv2D(32, 1, name=name) for name in "abcdef"))
     result = prune(model, PruneConfig(fraction=0.3, multiple=8))
@@ -266,6 +273,8 @@ def test_subclassed_models_are_refused() -> None:
         {"fraction": 1.0},
         {"criterion": "l3"},
         {"min_channels": 0},
+        {"layer_fraction": 0.0},
+        {"layer_fraction": 1.1},
         {"multiple": 0},
         {"samples": 0},
         {"seed": -1},
@@ -284,20 +293,3 @@ def test_criteria_may_be_given_by_name() -> None:
 def test_unknown_names_to_skip_are_refused() -> None:
     with pytest.raises(RecipeError, match="'nowhere'"):
         prune(random_network(0), PruneConfig(skip=("nowhere",)))
-
-
-def test_mobilenet_flattens_prunes_and_factorizes() -> None:
-    options = {"weights": None, "input_shape": (96, 96, 3), "alpha": 0.35, "classifier_activation": None}
-    model = keras.applications.MobileNetV2(**options)
-    batch = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32)
-    expected = call(model, batch)
-    np.testing.assert_array_equal(call(flatten(model), batch), expected)
-    found = analysis_of(model)
-    removed = choose_units(found, L1Norm().scores(found), PruneConfig(fraction=0.3))
-    masked = mask(found, removed)
-    result = prune(model, PruneConfig(fraction=0.3))
-    np.testing.assert_allclose(call(result.model, batch), call(masked, batch), atol=1e-5)
-    assert count_macs(result.model) < 0.75 * count_macs(model)
-    smaller = factorize(result.model, FactorizeConfig(energy=0.8))
-    assert smaller.replaced and count_macs(smaller.model) < count_macs(result.model)
-    np.testing.assert_array_equal(call(model, batch), expected)

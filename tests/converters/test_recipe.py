@@ -50,6 +50,7 @@ rewriting = st.one_of(
         fraction=shares,
         criterion=st.sampled_from(Criterion),
         min_channels=counts,
+        layer_fraction=shares,
         multiple=counts,
         skip=names,
     ),

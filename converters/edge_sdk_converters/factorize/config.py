@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..budget import Budget
+from ..config_rules import require_at_least, require_layer_names, take_members
 from ..errors import RecipeError
 
 __all__ = ["FactorizeConfig", "Method", "RankRule"]
@@ -77,20 +78,13 @@ class FactorizeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _take_enum(self, "method", Method)
-        _take_enum(self, "rank", RankRule)
+        take_members(self, method=Method, rank=RankRule)
         if not 0 < self.energy <= 1:
             raise RecipeError(f"energy must be above 0 and at most 1. Received: {self.energy}. Try 0.95.")
         if not 0 <= self.min_saving < 1:
             raise RecipeError(f"min_saving must be at least 0 and below 1. Received: {self.min_saving}. Try 0.1.")
-        if self.multiple < 1:
-            raise RecipeError(f"multiple must be at least 1. Received: {self.multiple}. Use 1 for exact ranks.")
-        if self.samples < 1:
-            raise RecipeError(f"samples must be at least 1. Received: {self.samples}. Try 512.")
-        if self.seed < 0:
-            raise RecipeError(f"seed must be at least 0. Received: {self.seed}. Use 0.")
-        if isinstance(self.skip, str):
-            raise RecipeError(f"skip must be a list of layer names. Received: '{self.skip}'. Write ['{self.skip}'].")
+        require_at_least(self, multiple=1, samples=1, seed=0)
+        require_layer_names(self)
         self._check_ranks()
         if self.budget is not None and self.rank is not RankRule.AUTO:
             raise RecipeError(
@@ -115,11 +109,3 @@ class FactorizeConfig:
 
 def _is_rank(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _take_enum(config: FactorizeConfig, name: str, kind: type[Enum]) -> None:
-    """Turn a plain string into the member it names."""
-    value, names = getattr(config, name), [member.value for member in kind]
-    if value not in names:
-        raise RecipeError(f"{name} must be one of {', '.join(names)}. Received: {value}. Choose one of them.")
-    object.__setattr__(config, name, kind(value))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..budget import Budget
+from ..config_rules import require_at_least, require_layer_names, take_members
 from ..errors import RecipeError
 from ..recover.config import RecoverConfig
 
@@ -39,6 +40,8 @@ class PruneConfig:
             where neither it nor a budget is given, None under a budget.
         criterion: How the importance of a channel is judged.
         min_channels: Channels that every layer keeps at least, 1 or more.
+        layer_fraction: Largest share of one layer's channels that goes, above 0 to 1: a ranking over the whole network
+            can rate all of a layer low, and a layer that is nearly gone is what fine-tuning cannot mend.
         multiple: What remains in a layer is a multiple of this where the layer's structure allows it; 1 or more.
         skip: Names of layers whose output channels all stay.
         budget: What the network has to get down to, in the place of `fraction`: the lowest-ranked channels go until every
@@ -53,6 +56,7 @@ class PruneConfig:
     fraction: float | None = None
     criterion: Criterion = Criterion.L1
     min_channels: int = 4
+    layer_fraction: float = 0.9
     multiple: int = 4
     skip: tuple[str, ...] = ()
     budget: Budget | None = None
@@ -68,13 +72,18 @@ class PruneConfig:
             raise RecipeError(
                 f"fraction and budget exclude each other. Received: {self.fraction} and a budget. Leave one of them out."
             )
-        if self.criterion not in tuple(Criterion):
-            names = ", ".join(criterion.value for criterion in Criterion)
-            raise RecipeError(f"criterion must be one of {names}. Received: {self.criterion}. Choose one of them.")
-        object.__setattr__(self, "criterion", Criterion(self.criterion))
-        for name, least in (("min_channels", 1), ("multiple", 1), ("samples", 1), ("seed", 0)):
-            _require_at_least(name, getattr(self, name), least)
-        _require_names(self.skip)
+        if not 0 < self.layer_fraction <= 1:
+            raise RecipeError(
+                f"layer_fraction must be above 0 and at most 1. Received: {self.layer_fraction}. Use 1 for no such limit."
+            )
+        take_members(self, criterion=Criterion)
+        require_at_least(self, min_channels=1, multiple=1, samples=1, seed=0)
+        require_layer_names(self)
+
+    def least_channels(self, channels: int) -> int:
+        """What a layer of so many channels has to keep."""
+        kept = channels - math.floor(self.layer_fraction * channels + 1e-9)  # 0.9 · 10 is 9.000000000000002 or 8.99…
+        return max(self.min_channels, kept)
 
 
 @dataclass(frozen=True)
@@ -123,16 +132,5 @@ class ActivationCycleConfig:
             raise RecipeError(f"l1 must be above 0 and finite. Received: {self.l1}. Try 0.0001.")
         if not 0 < self.tolerance < 1:
             raise RecipeError(f"tolerance must be above 0 and below 1. Received: {self.tolerance}. Try 0.001.")
-        for name, least in (("rounds", 1), ("patience", 1), ("min_channels", 1), ("seed", 0)):
-            _require_at_least(name, getattr(self, name), least)
-        _require_names(self.skip)
-
-
-def _require_at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise RecipeError(f"{name} must be at least {least}. Received: {value}. Use {least}, or leave it out.")
-
-
-def _require_names(skip: tuple[str, ...]) -> None:
-    if isinstance(skip, str):
-        raise RecipeError(f"skip must be a list of layer names. Received: '{skip}'. Write ['{skip}'].")
+        require_at_least(self, rounds=1, patience=1, min_channels=1, seed=0)
+        require_layer_names(self)

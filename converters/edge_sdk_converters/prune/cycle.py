@@ -167,7 +167,7 @@ def _idle(analysis: Analysis, x: NDArray[Any], config: ActivationCycleConfig) ->
     goes = activity.active <= config.threshold
     if config.outliers:
         goes |= _outlying(analysis, activity.mean)
-    removed, spare = np.zeros(analysis.count, np.bool_), Spare(analysis, config.min_channels)
+    removed, spare = np.zeros(analysis.count, np.bool_), Spare(analysis, lambda _: config.min_channels)
     for unit in np.lexsort((activity.mean, activity.active)).tolist():
         if goes[unit] and spare.allows(unit):
             spare.take(unit)

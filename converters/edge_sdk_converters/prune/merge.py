@@ -55,7 +55,7 @@ def merge_units(
     require_fitting(x, analysis.graph)
     found = readers(analysis)
     fits = [_Fit(reader, gram) for reader, gram in zip(found, _grams(analysis, found, x, seed), strict=True)]
-    order, spare = list[int](), Spare(analysis, min_channels)
+    order, spare = list[int](), Spare(analysis, lambda _: min_channels)
     losses = sum((fit.losses(analysis.count) for fit in fits), np.zeros(analysis.count))
     while (best := _cheapest(losses, fits, tolerance, spare)) is not None:
         spare.take(best)

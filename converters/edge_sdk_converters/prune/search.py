@@ -181,7 +181,8 @@ def _accuracy_lost(analysis: Analysis, validation: Examples | None) -> Callable[
 def _unreachable(limits: list[_Limit], removed: NDArray[np.bool_], config: PruneConfig) -> str:
     binding = max(limits, key=lambda limit: limit.share(removed) / limit.most)
     return (
-        f"A budget must be reachable with {config.min_channels} channels in every layer, multiples of {config.multiple}. "
+        f"A budget must be reachable with {config.min_channels} channels in every layer, multiples of {config.multiple}, and "
+        f"at most {config.layer_fraction:.0%} of a layer gone. "
         f"Received: {binding.name} = {binding.most}, where {binding.share(removed):.4f} is the best reached. "
-        "Raise it to that, or lower min_channels and multiple."
+        "Raise it to that, lower min_channels and multiple, or raise layer_fraction."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ def choose_units(
 ) -> NDArray[np.bool_]:
     """Choose the units to remove.
 
-    The lowest scores go until `count` of all units is reached, while every layer keeps `config.min_channels`.
+    The lowest scores go until `count` of all units is reached, while every layer keeps what `config` has it keep.
     Where layers share all of their units or none, what remains is then rounded to a multiple of `config.multiple`;
     what rounding adds to one layer it takes from the next ones.
 
@@ -36,11 +36,11 @@ def choose_units(
         Which units go, `bool [analysis.count]`.
     """
     wanted_count = round((config.fraction or 0.0) * analysis.count) if count is None else count
-    removed = _lowest(analysis, scores, config.min_channels, wanted_count)
+    removed = _lowest(analysis, scores, Spare(analysis, config.least_channels), wanted_count)
     excess = 0.0
     for units in _families(analysis) if config.multiple > 1 else ():
         wanted = float(np.sum(~removed[units])) + excess
-        least = max(config.min_channels, int(np.isinf(scores[units]).sum()))
+        least = max(config.least_channels(len(units)), int(np.isinf(scores[units]).sum()))
         width = _round_width(wanted, len(units), least, config.multiple)
         excess = float(np.clip(wanted - width, -config.multiple, config.multiple))
         order = units[np.argsort(scores[units], kind="stable")]
@@ -49,14 +49,14 @@ def choose_units(
 
 
 class Spare:
-    """What every layer can still give up."""
+    """What every layer can still give up; `least` gives what a layer of so many channels has to keep."""
 
-    def __init__(self, analysis: Analysis, min_channels: int) -> None:
+    def __init__(self, analysis: Analysis, least: Callable[[int], int]) -> None:
         self._makers: list[list[int]] = [[] for _ in range(analysis.count)]
         for index, producer in enumerate(analysis.producers):
             for unit in producer.units[producer.units >= 0].tolist():
                 self._makers[unit].append(index)
-        self._left = np.array([len(producer.units) - min_channels for producer in analysis.producers])
+        self._left = np.array([len(producer.units) - least(len(producer.units)) for producer in analysis.producers])
 
     def allows(self, unit: int) -> bool:
         """Whether every layer that makes the unit keeps enough channels without it."""
@@ -69,9 +69,8 @@ class Spare:
             self._left[maker] -= 1
 
 
-def _lowest(analysis: Analysis, scores: NDArray[np.float64], min_channels: int, left: int) -> NDArray[np.bool_]:
+def _lowest(analysis: Analysis, scores: NDArray[np.float64], spare: Spare, left: int) -> NDArray[np.bool_]:
     """Remove by ascending score; a unit whose layer would become too narrow stays."""
-    spare = Spare(analysis, min_channels)
     removed = np.zeros(analysis.count, np.bool_)
     for unit in np.argsort(scores, kind="stable").tolist():
         if left == 0 or np.isinf(scores[unit]):

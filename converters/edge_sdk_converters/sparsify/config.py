@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..config_rules import require_layer_names, take_members
 from ..errors import RecipeError
 from ..recover.config import RecoverConfig
 from ..steps import steps_per_epoch
@@ -103,11 +104,9 @@ class SparsifyConfig:
                 f"A pattern decides the sparsity, so only one of them may be given. Received: {self.pattern} and {self.sparsity}. "
                 "Leave sparsity out."
             )
-        for name, enum in (("scope", Scope), ("schedule", Schedule), ("decay", Decay)):
-            object.__setattr__(self, name, _member(enum, getattr(self, name), name))
+        take_members(self, scope=Scope, schedule=Schedule, decay=Decay)
         self._check_numbers()
-        if isinstance(self.skip, str):
-            raise RecipeError(f"skip must be a list of layer names. Received: '{self.skip}'. Write ['{self.skip}'].")
+        require_layer_names(self)
 
     @property
     def groups(self) -> Pattern | None:
@@ -155,10 +154,3 @@ class SparsifyConfig:
                 "strength must be at least 0, scale above 0, both finite. "
                 f"Received: {self.strength} and {self.scale}. Try 1e-5 and 0.05."
             )
-
-
-def _member(enum: type[Enum], value: object, name: str) -> Enum:
-    if value not in tuple(enum):
-        names = ", ".join(member.value for member in enum)
-        raise RecipeError(f"{name} must be one of {names}. Received: {value}. Choose one of them.")
-    return enum(value)
