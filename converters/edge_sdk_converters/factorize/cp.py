@@ -19,7 +19,7 @@ import tensorly
 from tensorly.cp_tensor import CPTensor
 from tensorly.decomposition import parafac
 
-from .methods import Factors, Ranks, options_of, rank_ladder, round_rank
+from .methods import Factors, Ranks, expansion, options_of, rank_ladder, round_rank
 from .moments import is_matrix
 from .regression import Grouped, leading, project, root, solve
 from .vbmf import variational_bayes_rank
@@ -112,13 +112,7 @@ class CanonicalPolyadic:
                 use_bias=False,
                 **options_of(layer, "core"),
             ),
-            keras.layers.Conv2D(
-                layer.filters,
-                1,
-                activation=layer.activation,
-                use_bias=layer.use_bias,
-                **options_of(layer, "expand"),
-            ),
+            expansion(layer),
         ]
 
     def factors(self, ranks: Ranks) -> Factors:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import keras
 import numpy as np
 
-from .methods import Factors, Ranks, options_of, rank_ladder, round_rank
+from .methods import Factors, Ranks, expansion, options_of, rank_ladder, round_rank
 from .moments import is_matrix
 from .rank import rank_for_energy
 from .vbmf import variational_bayes_rank
@@ -123,11 +123,5 @@ class PointwiseSvd(_Svd):
                 use_bias=False,
                 **options_of(layer, "reduce"),
             ),
-            keras.layers.Conv2D(
-                layer.filters,
-                1,
-                activation=layer.activation,
-                use_bias=layer.use_bias,
-                **options_of(layer, "expand"),
-            ),
+            expansion(layer),
         ]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import keras
 import numpy as np
 
 from ..errors import RecipeError
@@ -13,7 +14,6 @@ from ..errors import RecipeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import keras
     from numpy.typing import NDArray
 
     from .target import Target
@@ -24,6 +24,7 @@ __all__ = [
     "Ranks",
     "build_factors",
     "check_ranks",
+    "expansion",
     "options_of",
     "rank_ladder",
     "round_rank",
@@ -138,6 +139,13 @@ def check_ranks(name: str, ranks: Ranks, full: Ranks) -> None:
 def options_of(layer: keras.Layer, part: str) -> dict[str, Any]:
     """What every part of a layer shares with it, as keyword arguments; the part is called `{name}_{part}`."""
     return {"name": f"{layer.name}_{part}", "dtype": layer.dtype_policy, "trainable": layer.trainable}
+
+
+def expansion(layer: keras.Layer) -> keras.Layer:
+    """The 1×1 convolution `{name}_expand` from few channels to a layer's filters, with its bias and activation."""
+    return keras.layers.Conv2D(
+        layer.filters, 1, activation=layer.activation, use_bias=layer.use_bias, **options_of(layer, "expand")
+    )
 
 
 def rank_ladder(full: int, multiple: int) -> list[Ranks]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import keras
 import numpy as np
 
-from .methods import Factors, Ranks, options_of, round_rank
+from .methods import Factors, Ranks, expansion, options_of, round_rank
 from .moments import is_matrix
 from .rank import rank_for_energy
 from .regression import Grouped, leading, project, root
@@ -95,11 +95,10 @@ class Tucker:
             **(last if rank_out == filters else {"use_bias": False}),
             **options_of(layer, "core"),
         )
-        expand = keras.layers.Conv2D(layer.filters, 1, **last, **options_of(layer, "expand"))
         return [
             *([reduce] if rank_in < channels else []),
             core,
-            *([expand] if rank_out < filters else []),
+            *([expansion(layer)] if rank_out < filters else []),
         ]
 
     def factors(self, ranks: Ranks) -> Factors:

@@ -65,6 +65,7 @@ def test_public_names() -> None:
         "Ranks",
         "build_factors",
         "check_ranks",
+        "expansion",
         "options_of",
         "rank_ladder",
         "round_rank",
