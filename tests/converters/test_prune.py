@@ -18,7 +18,7 @@ from edge_sdk_converters.graph import trace
 from edge_sdk_converters.prune import apply, atoms, channels, config, rebuild, rules, select
 from edge_sdk_converters.prune.apply import LayerWidth, PruneResult, prune
 from edge_sdk_converters.prune.channels import Analysis, analyze
-from edge_sdk_converters.prune.config import Criterion, PruneConfig
+from edge_sdk_converters.prune.config import Criterion, PruneConfig, Unknown
 from edge_sdk_converters.prune.criteria.batch_norm import BatchNormScale
 from edge_sdk_converters.prune.criteria.l1 import L1Norm
 from edge_sdk_converters.prune.rebuild import mask, shrink
@@ -53,8 +53,8 @@ def test_public_names() -> None:
     expected = {
         apply: ["LayerWidth", "PruneResult", "prune", "widths_without"],
         atoms: ["Atoms"],
-        channels: ["Analysis", "Producer", "analyze", "stays"],
-        config: ["ActivationCycleConfig", "Criterion", "PruneConfig"],
+        channels: ["Analysis", "Producer", "analyze", "require_known", "stays"],
+        config: ["ActivationCycleConfig", "Criterion", "PruneConfig", "Unknown"],
         rebuild: ["mask", "shrink"],
         rules: ["PRODUCERS", "Rule", "Walk", "rule_for"],
         select: ["Spare", "choose_units"],
@@ -91,7 +91,7 @@ def test_each_kind_of_block_pruned_equals_itself_masked(block: Callable[..., ker
 def test_prune_leaves_the_original_alone(seed: int, criterion: Criterion) -> None:
     model, batch = random_network(seed), images()
     before, expected = [value.copy() for value in model.get_weights()], call(model, batch)
-    result = prune(model, PruneConfig(fraction=0.4, criterion=criterion, min_channels=2, multiple=1))
+    result = prune(model, PruneConfig(0.4, criterion, min_channels=2, multiple=1, unknown=Unknown.KEEP))
     assert isinstance(result, PruneResult)
     assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
     np.testing.assert_array_equal(call(model, batch), expected)
@@ -100,7 +100,7 @@ def test_prune_leaves_the_original_alone(seed: int, criterion: Criterion) -> Non
 
 
 def test_results_survive_saving() -> None:
-    result = prune(random_network(4), PruneConfig(multiple=1))
+    result = prune(random_network(4), PruneConfig(multiple=1, unknown=Unknown.KEEP))
     expected = call(result.model, images())
     np.testing.assert_allclose(call(saved_and_loaded(result.model), images()), expected, atol=1e-6)
 
@@ -251,9 +251,23 @@ def test_widths_are_multiples_and_the_share_is_met_over_all() -> None:
 def test_nothing_removable_is_refused_with_the_reason() -> None:
     model = network(layers.Conv2D(8, 3, name="a"), layers.LayerNormalization(name="looks"))
     with pytest.raises(ModelError, match="'a' stays, it feeds 'looks'"):
-        prune(model, PruneConfig())
+        prune(model, PruneConfig(unknown=Unknown.KEEP))
     with pytest.raises(ModelError, match="no convolution or dense"):
         prune(keras.Sequential([keras.Input((4,)), layers.ReLU()]), PruneConfig())
+
+
+def test_layers_of_unknown_kinds_are_refused_by_name_unless_they_are_to_be_left_alone() -> None:
+    body = [layers.Conv2D(8, 3, name="a"), layers.LayerNormalization(name="looks"), layers.Conv2D(8, 1, name="b")]
+    model = network(*body, layers.Conv2D(8, 1, name="c"))
+    with pytest.raises(ModelError, match=r"Received: 'looks', a LayerNormalization\. Write unknown = 'keep'"):
+        prune(model, PruneConfig())
+    widths = [width.channels_after for width in prune(model, PruneConfig(0.5, unknown="keep")).layers]
+    assert widths == [8, 4, 4, 3]
+
+
+def test_an_unknown_kind_that_holds_nothing_up_is_no_hindrance() -> None:
+    model = network(layers.LayerNormalization(name="whiten"), layers.Conv2D(8, 3, name="a"))
+    assert prune(model, PruneConfig(0.5)).layers[0].channels_after == 4
 
 
 class Subclassed(keras.Model):
@@ -273,6 +287,7 @@ def test_subclassed_models_are_refused() -> None:
         {"fraction": 1.0},
         {"criterion": "l3"},
         {"min_channels": 0},
+        {"unknown": "guess"},
         {"layer_fraction": 0.0},
         {"layer_fraction": 1.1},
         {"multiple": 0},

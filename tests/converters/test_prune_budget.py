@@ -25,7 +25,7 @@ from edge_sdk_converters.source import accuracy
 from tests.converters.helpers import assert_one_line, weights_kept
 from tests.converters.networks import random_network
 
-FREE = {"min_channels": 1, "multiple": 1}
+FREE = {"min_channels": 1, "multiple": 1, "unknown": "keep"}
 properties = settings(max_examples=8, deadline=None, derandomize=True)
 
 
@@ -106,7 +106,7 @@ def test_as_much_goes_as_accuracy_allows(classifier: keras.Model, data: Learning
 
 def test_what_no_pruning_reaches_is_refused_with_the_best(classifier: keras.Model, data: LearningData) -> None:
     with pytest.raises(BudgetError, match=r"Received: macs = 0.01, where 0.\d+ is the best reached") as caught:
-        prune(classifier, PruneConfig(budget=Budget(macs=0.01, parameters=0.9)))
+        prune(classifier, PruneConfig(budget=Budget(macs=0.01, parameters=0.9), unknown="keep"))
     assert_one_line(caught.value)
     both = Budget(macs=0.2, accuracy_drop=0.0)
     with pytest.raises(BudgetError, match=r"\(macs = 0.2\). Received: accuracy_drop = 0.0, where 0.\d+ is") as caught:
@@ -116,7 +116,7 @@ def test_what_no_pruning_reaches_is_refused_with_the_best(classifier: keras.Mode
 
 def test_accuracy_needs_images() -> None:
     with pytest.raises(RecipeError, match=r"accuracy_drop in a budget needs validation images. Received: none"):
-        prune(random_network(0), PruneConfig(budget=Budget(accuracy_drop=0.1)))
+        prune(random_network(0), PruneConfig(budget=Budget(accuracy_drop=0.1), unknown="keep"))
 
 
 def test_fraction_and_budget_exclude_each_other() -> None:

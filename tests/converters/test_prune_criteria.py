@@ -205,14 +205,14 @@ def test_rescaled_readers_reconstruct_better(seed: int) -> None:
 @pytest.mark.parametrize("name", ["taylor", "activations", "thinet"])
 def test_criteria_that_judge_by_images_refuse_to_do_without(name: str) -> None:
     with pytest.raises(RecipeError, match=rf"'{name}' judges by images. Received: none") as caught:
-        prune(random_network(0), PruneConfig(criterion=name))
+        prune(random_network(0), PruneConfig(criterion=name, unknown="keep"))
     assert_one_line(caught.value)
 
 
 def test_images_of_another_size_are_refused() -> None:
     other = Examples(images(4, shape=(SIDE + 1, SIDE, 3)), LABELS[:4])
     with pytest.raises(ModelError, match=r"shape of the model's one input. Received: 4 of \[7, 6, 3\]") as caught:
-        prune(random_network(0), PruneConfig(criterion="activations"), LearningData(other, other))
+        prune(random_network(0), PruneConfig(criterion="activations", unknown="keep"), LearningData(other, other))
     assert_one_line(caught.value)
 
 

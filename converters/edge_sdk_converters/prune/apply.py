@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ModelError
 from ..graph import require_layers, trace
 from .calibration import draw
-from .channels import analyze, stays
+from .channels import analyze, require_known, stays
 from .contributions import refit
 from .criteria.criterion import require_images
 from .criteria.table import CRITERIA
@@ -68,7 +68,7 @@ def prune(
     """Remove the least important channels of a model, so that its tensors get smaller.
 
     Structured pruning: whole filters and neurons go, with everything that depends on them. Channels that meet in an
-    addition go together; what pruning cannot look into keeps its channels and is reported.
+    addition go together; what has to stay is reported.
 
     Args:
         model: A functional or sequential Keras model that is built. It stays untouched.
@@ -81,13 +81,15 @@ def prune(
         `Criterion.THINET` the layers that read the remaining channels are rescaled as well.
 
     Raises:
-        ModelError: The model has no functional graph, no channel that could be removed, or takes other images.
+        ModelError: The model has no functional graph, a layer of a kind that is not known (see `Unknown`), no channel
+            that could be removed, or takes other images.
         RecipeError: `config.skip` names a layer that the model does not have, or `data` is missing.
         BudgetError: The budget cannot be met.
     """
     graph = trace(model)
     require_layers(graph, config.skip)
     analysis = analyze(graph, config.skip)
+    require_known(analysis, config.unknown)
     if analysis.count == 0:
         raise ModelError(_nothing_removable(model.name, analysis))
     criterion = CRITERIA[config.criterion]

@@ -7,12 +7,14 @@ same idea under the names "coupled channels" and "dependency graph": Fang et al.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import ModelError
 from ..graph import Graph
+from .config import Unknown
 from .rules import PRODUCERS, Walk, rule_for
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..graph import Call
 
-__all__ = ["Analysis", "Producer", "analyze", "stays"]
+__all__ = ["Analysis", "Producer", "analyze", "require_known", "stays"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class Analysis:
             has to stay.
         producers: Every layer that makes channels, in order of its first call.
         frozen: Names of layers whose channels all have to stay, each with the reason.
+        unknown: Names and kinds of layers that no rule speaks for and that keep channels which could go otherwise.
     """
 
     graph: Graph
@@ -57,6 +60,21 @@ class Analysis:
     units: dict[int, NDArray[np.int64]]
     producers: tuple[Producer, ...]
     frozen: tuple[tuple[str, str], ...]
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+def require_known(analysis: Analysis, unknown: Unknown) -> None:
+    """Check that a rule speaks for every layer, unless those without one are to keep what reaches them.
+
+    Raises:
+        ModelError: There is one without.
+    """
+    if analysis.unknown and unknown is Unknown.REFUSE:
+        found = ", ".join(f"'{name}', a {kind}" for name, kind in analysis.unknown[:3])
+        raise ModelError(
+            f"Pruning must know every kind of layer that channels pass through. Received: {found}. "
+            "Write unknown = 'keep' to leave alone what reaches it."
+        )
 
 
 def stays(units: NDArray[np.int64], removed: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -86,7 +104,10 @@ def analyze(graph: Graph, skip: Collection[str] = ()) -> Analysis:
     made: dict[int, tuple[keras.Layer, NDArray[np.int64]]] = {}
     for tensor in graph.inputs:
         walk.of[id(tensor)] = _frozen(walk, tensor, "it is the model's input")
+    unknown: dict[str, str] = {}
     for call in graph.calls:
+        if rule_for(call.layer) is None and _is_free(walk, call):
+            unknown[call.layer.name] = type(call.layer).__name__
         known = _visit(walk, call)
         if call.layer.name in skip and known:
             walk.atoms.freeze(walk.of[id(call.outputs[0])], "skipped by the recipe")
@@ -94,7 +115,12 @@ def analyze(graph: Graph, skip: Collection[str] = ()) -> Analysis:
             made.setdefault(id(call.layer), (call.layer, walk.of[id(call.outputs[0])]))
     for tensor in graph.outputs:
         walk.atoms.freeze(walk.of[id(tensor)], "it produces the model's output")
-    return _number(graph, walk, list(made.values()))
+    return replace(_number(graph, walk, list(made.values())), unknown=tuple(unknown.items()))
+
+
+def _is_free(walk: Walk, call: Call) -> bool:
+    """Whether a channel that reaches a call could go so far."""
+    return any(walk.atoms.reason(atom) is None for taken in walk.inputs(call) for atom in taken.tolist())
 
 
 def _visit(walk: Walk, call: Call) -> bool:

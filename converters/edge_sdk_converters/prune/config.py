@@ -11,7 +11,7 @@ from ..config_rules import require_at_least, require_layer_names, take_members
 from ..errors import RecipeError
 from ..recover.config import RecoverConfig
 
-__all__ = ["ActivationCycleConfig", "Criterion", "PruneConfig"]
+__all__ = ["ActivationCycleConfig", "Criterion", "PruneConfig", "Unknown"]
 
 _DEFAULT_FRACTION = 0.3
 
@@ -31,6 +31,15 @@ class Criterion(str, Enum):
     """What the next layer's output loses without it, chosen greedily (Luo et al., "ThiNet", 2017)."""
 
 
+class Unknown(str, Enum):
+    """What becomes of a layer whose kind the analysis does not know."""
+
+    REFUSE = "refuse"
+    """The model is refused, and the layer named."""
+    KEEP = "keep"
+    """Every channel that reaches it stays."""
+
+
 @dataclass(frozen=True)
 class PruneConfig:
     """How many channels are removed, and which.
@@ -44,6 +53,7 @@ class PruneConfig:
             can rate all of a layer low, and a layer that is nearly gone is what fine-tuning cannot mend.
         multiple: What remains in a layer is a multiple of this where the layer's structure allows it; 1 or more.
         skip: Names of layers whose output channels all stay.
+        unknown: What becomes of a layer whose kind the analysis does not know.
         budget: What the network has to get down to, in the place of `fraction`: the lowest-ranked channels go until every
             limit holds. A limit on `accuracy_drop` alone removes as much as stays within it.
         samples: Most training images that a criterion judges by, 1 or more.
@@ -59,6 +69,7 @@ class PruneConfig:
     layer_fraction: float = 0.9
     multiple: int = 4
     skip: tuple[str, ...] = ()
+    unknown: Unknown = Unknown.REFUSE
     budget: Budget | None = None
     samples: int = 512
     seed: int = 0
@@ -76,7 +87,7 @@ class PruneConfig:
             raise RecipeError(
                 f"layer_fraction must be above 0 and at most 1. Received: {self.layer_fraction}. Use 1 for no such limit."
             )
-        take_members(self, criterion=Criterion)
+        take_members(self, criterion=Criterion, unknown=Unknown)
         require_at_least(self, min_channels=1, multiple=1, samples=1, seed=0)
         require_layer_names(self)
 
@@ -104,6 +115,7 @@ class ActivationCycleConfig:
         patience: Rounds in a row that have to remove nothing before the cycle ends, 1 or more; noise makes each one differ.
         min_channels: Channels that every layer keeps at least, 1 or more.
         skip: Names of layers whose output channels all stay.
+        unknown: What becomes of a layer whose kind the analysis does not know.
         seed: Of the noise, 0 or more.
         training: How a recipe trains in each round, taught by the original; `prune_by_activation` is given its own way.
 
@@ -122,6 +134,7 @@ class ActivationCycleConfig:
     patience: int = 1
     min_channels: int = 1
     skip: tuple[str, ...] = ()
+    unknown: Unknown = Unknown.REFUSE
     seed: int = 0
     training: RecoverConfig = field(default_factory=lambda: RecoverConfig(epochs=2, min_steps=200))
 
@@ -132,5 +145,6 @@ class ActivationCycleConfig:
             raise RecipeError(f"l1 must be above 0 and finite. Received: {self.l1}. Try 0.0001.")
         if not 0 < self.tolerance < 1:
             raise RecipeError(f"tolerance must be above 0 and below 1. Received: {self.tolerance}. Try 0.001.")
+        take_members(self, unknown=Unknown)
         require_at_least(self, rounds=1, patience=1, min_channels=1, seed=0)
         require_layer_names(self)

@@ -18,7 +18,7 @@ from ..graph import flatten, require_layers, trace
 from .apply import LayerWidth, widths_without
 from .balance import balance
 from .calibration import require_fitting
-from .channels import Analysis, analyze
+from .channels import Analysis, analyze, require_known
 from .criteria.activations import measure_activity
 from .merge import merge_units
 from .rebuild import shrink
@@ -89,13 +89,16 @@ def prune_by_activation(
         The smaller model and the rounds.
 
     Raises:
-        ModelError: The model has no functional graph, no unit that could be removed, or takes other inputs.
+        ModelError: The model has no functional graph, a layer of a kind that is not known (see `Unknown`), no unit that
+            could be removed, or takes other inputs.
         RecipeError: `config.skip` names a layer that the model does not have.
     """
     graph = trace(model)
     require_layers(graph, config.skip)
     require_fitting(x, graph)
-    if analyze(graph, config.skip).count == 0:
+    found = analyze(graph, config.skip)
+    require_known(found, config.unknown)
+    if found.count == 0:
         raise ModelError(
             f"The cycle needs a channel that can be removed. Received: '{model.name}' without one. Choose another model."
         )

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from ..layers import PrototypeSimilarity
 from .moves import concatenate, merge, pass_on, regroup
 from .operations import rule_for_operation
 from .walk import Rule, Walk
@@ -64,6 +65,11 @@ def _softmax(walk: Walk, call: Call) -> NDArray[np.int64] | None:
     atoms = walk.inputs(call)[0]
     walk.atoms.freeze(atoms, "its activation mixes channels")
     return atoms
+
+
+def _takes_all(walk: Walk, call: Call) -> NDArray[np.int64] | None:
+    """Known to need every channel: those of an embedding are compared with those of the prototypes."""
+    del walk, call
 
 
 def _activated(walk: Walk, layer: keras.Layer, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -161,6 +167,7 @@ _LAYER_RULES: dict[type, Rule] = {
     layers.Rescaling: _rescale,
     layers.Reshape: _reshape,
     layers.Softmax: _softmax,
+    PrototypeSimilarity: _takes_all,
 }
 _LAYERS_BY_NAME: dict[str, Rule] = {"CustomScaleLayer": merge}
 """Layers of `keras.applications` without a public class: InceptionResNetV2 adds a scaled branch with this one."""
