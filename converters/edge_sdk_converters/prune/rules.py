@@ -70,6 +70,7 @@ def _softmax(walk: Walk, call: Call) -> NDArray[np.int64] | None:
 def _takes_all(walk: Walk, call: Call) -> NDArray[np.int64] | None:
     """Known to need every channel: those of an embedding are compared with those of the prototypes."""
     del walk, call
+    return None
 
 
 def _activated(walk: Walk, layer: keras.Layer, atoms: NDArray[np.int64]) -> NDArray[np.int64]:
