@@ -122,7 +122,7 @@ def prepare(images: ImageSet, spec: PreprocessSpec, progress: Progress | None = 
     def fill(positions: range) -> None:
         preprocess = Preprocessor(spec)  # its scratch memory is for one thread
         for i in positions:
-            preprocess.into(images[i], x[i])
+            preprocess.into(images.read(i, (spec.width, spec.height)), x[i])
 
     in_chunks(fill, len(images), progress)
     return Prepared(x, images.targets, images.labels)

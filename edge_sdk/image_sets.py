@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayFrames", "EncodedFrames", "FileFrames", "FrameSource", "ImageSet", "SkippedImage", "Splits"]
 
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
 
 class FrameSource(Protocol):
     """Where the frames of a set come from; may be read from several threads at once."""
 
-    def read(self, position: int) -> NDArray[np.uint8]:
+    def read(self, position: int, covering: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Give one frame.
 
         Args:
             position: Which one, 0 or greater.
+            covering: Width and height of the model's input where the frame is for nothing else, as for `read_image`.
 
         Returns:
             `uint8 [height, width, 3]`, BGR.
@@ -47,8 +50,9 @@ class ArrayFrames:
 
     pixels: NDArray[np.uint8]
 
-    def read(self, position: int) -> NDArray[np.uint8]:
+    def read(self, position: int, covering: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Give one frame as `FrameSource` says."""
+        del covering
         return as_frame(self.pixels[position], order="rgb")
 
 
@@ -64,9 +68,9 @@ class EncodedFrames:
     contents: tuple[bytes, ...] = field(repr=False)
     names: tuple[str, ...] = field(repr=False)
 
-    def read(self, position: int) -> NDArray[np.uint8]:
+    def read(self, position: int, covering: tuple[int, int] | None = None) -> NDArray[np.uint8]:
         """Give one frame as `FrameSource` says."""
-        return decode_image(self.contents[position], self.names[position])
+        return decode_image(self.contents[position], self.names[position], covering)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +85,13 @@ class FileFrames:
     paths: tuple[Path, ...] = field(repr=False)
     kept: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
-    def read(self, position: int) -> NDArray[np.uint8]:
-        """Give one frame as `FrameSource` says."""
+    def read(self, position: int, covering: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Give one frame as `FrameSource` says; what was kept is whole, so that it never stands for a reduced JPEG."""
+        path = self.paths[position]
+        if covering and path.suffix.lower() in _JPEG_SUFFIXES:
+            return read_image(path, covering)
         kept = self.kept.get(position)
-        return read_image(self.paths[position]) if kept is None else kept
+        return read_image(path, covering) if kept is None else kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +120,12 @@ class ImageSet:
         """Images of each class, `int64 [classes]`."""
         return np.bincount(self.targets, minlength=len(self.labels)).astype(np.int64, copy=False)
 
+    def read(self, index: int, covering: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Read one image; see `FrameSource.read`."""
+        return self.source.read(int(self.positions[index]), covering)
+
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """Read one image.
+        """Read one image in full size.
 
         Args:
             index: Which one, 0 to N - 1.
@@ -125,7 +136,7 @@ class ImageSet:
         Raises:
             ImageReadError: The file was removed or damaged since the set was loaded.
         """
-        return self.source.read(int(self.positions[index]))
+        return self.read(index)
 
     def take(self, indices: NDArray[np.int64]) -> ImageSet:
         """Make a set of some of these images, in the order given.

@@ -5,7 +5,16 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk_runtime import FrameError, ImageReadError, as_frame, decode_image, read_image
+from edge_sdk_runtime import (
+    FrameError,
+    ImageReadError,
+    Interpolation,
+    Preprocessor,
+    PreprocessSpec,
+    as_frame,
+    decode_image,
+    read_image,
+)
 from tests.runtime.helpers import exif_segment, jpeg_segment, jpeg_with
 
 FRAME = np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8)
@@ -192,3 +201,32 @@ def test_refuses_other_layouts(image: Any, received: str) -> None:
 def test_refuses_an_unknown_channel_order() -> None:
     with pytest.raises(FrameError, match=r"order must be 'rgb' or 'bgr'\. Received: 'RGB'"):
         as_frame(FRAME, "RGB")
+
+
+def photograph(height: int, width: int) -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(0, 256, (height // 16, width // 16, 3), np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize(
+    ("covering", "scale"),
+    [((32, 32), 8), ((60, 60), 8), ((61, 61), 4), ((120, 90), 4), ((200, 224), 2), ((300, 20), 1)],
+)
+def test_jpegs_are_decoded_at_the_smallest_scale_that_covers_the_input(covering: tuple[int, int], scale: int) -> None:
+    content = encoded(".jpg", photograph(480, 640))
+    assert decode_image(content, "photo.jpg", covering).shape == (480 // scale, 640 // scale, 3)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_reduced_jpegs_are_the_right_way_up_and_close_to_whole_ones(orientation: int) -> None:
+    content = jpeg_with(encoded(".jpg", photograph(480, 640), cv2.IMWRITE_JPEG_QUALITY, 95), exif_segment(orientation))
+    whole, reduced = decode_image(content, "whole.jpg"), decode_image(content, "reduced.jpg", (100, 100))
+    assert reduced.shape == (whole.shape[0] // 4, whole.shape[1] // 4, 3)
+    preprocess = Preprocessor(PreprocessSpec(96, 96, interpolation=Interpolation.AREA))
+    # Cutting off the higher frequencies is another filter than averaging: 0.4 to 3.1 levels apart on photographs.
+    assert np.abs(preprocess(whole).astype(int) - preprocess(reduced)).mean() <= 3
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    content = encoded(".png", photograph(96, 128))
+    assert decode_image(content, "photo.png", (8, 8)).shape == (96, 128, 3)

@@ -1,6 +1,7 @@
 """Every mode against expressions written with OpenCV alone."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk_runtime import Color, FrameError, Interpolation, Preprocessor, PreprocessSpec, ResizeMode, UsageError
+from edge_sdk_runtime.preprocess import Pixels, Region
 
 WIDTH, HEIGHT = 24, 16
 SHAPES = [  # height, width
@@ -42,7 +44,12 @@ def noise(*shape: int) -> np.ndarray:
 
 def resized(frame: np.ndarray, width: int, height: int, interpolation: Interpolation) -> np.ndarray:
     shrinks = frame.shape[1] >= width and frame.shape[0] >= height
-    flag = cv2.INTER_AREA if shrinks and interpolation is Interpolation.AREA else cv2.INTER_LINEAR
+    columns, rows = frame.shape[1] // width, frame.shape[0] // height
+    if interpolation is Interpolation.FAST_AREA and columns >= 2 and rows >= 2:
+        samples = (min(columns, 6) * width, min(rows, 6) * height)
+        if samples != frame.shape[1::-1]:
+            frame = cv2.resize(frame, samples, interpolation=cv2.INTER_LINEAR)
+    flag = cv2.INTER_AREA if shrinks and interpolation is not Interpolation.LINEAR else cv2.INTER_LINEAR
     return cv2.resize(frame, (width, height), interpolation=flag)
 
 
@@ -266,3 +273,122 @@ def test_text_becomes_the_enum_it_names() -> None:
 def test_refuses_modes_that_do_not_exist(field: str) -> None:
     with pytest.raises(UsageError, match=rf"{field} must be one of '.*Received: 'crop'"):
         PreprocessSpec(8, 4, **{field: "crop"})  # type: ignore[arg-type]
+
+
+PLAIN_BGR = {  # each layout as a frame in BGR, by OpenCV alone
+    Pixels.BGR: lambda frame: frame,
+    Pixels.RGB: lambda frame: frame[:, :, ::-1],
+    Pixels.GRAY: lambda frame: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR),
+    Pixels.BGRA: lambda frame: cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR),
+    Pixels.NV12: lambda frame: cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_NV12),
+    Pixels.YUYV: lambda frame: cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_YUYV),
+}
+LAYOUTS = {
+    Pixels.BGR: (60, 80, 3),
+    Pixels.RGB: (60, 80, 3),
+    Pixels.GRAY: (60, 80),
+    Pixels.BGRA: (60, 80, 4),
+    Pixels.NV12: (90, 80),
+    Pixels.YUYV: (60, 80, 2),
+}
+
+
+@every_spec
+@pytest.mark.parametrize("pixels", Pixels, ids=lambda pixels: pixels.value)
+def test_every_layout_gives_what_its_bgr_form_gives(spec: PreprocessSpec, pixels: Pixels) -> None:
+    frame = noise(*LAYOUTS[pixels])
+    image = Preprocessor(spec, pixels)(frame)
+    # Grey is swapped after the shrink, so that rounding may differ by one: the weights of three equal channels sum to one.
+    np.testing.assert_allclose(image, expected(PLAIN_BGR[pixels](frame), spec).astype(int), atol=1)
+    if pixels is not Pixels.GRAY:
+        np.testing.assert_array_equal(image, expected(PLAIN_BGR[pixels](frame), spec))
+
+
+@pytest.mark.parametrize("pixels", ["rgb", "gray"])
+def test_what_has_the_models_colors_and_size_is_only_copied(pixels: str) -> None:
+    spec = PreprocessSpec(8, 6, color=pixels)
+    frame = noise(*spec.shape)
+    image = Preprocessor(spec, pixels)(frame)
+    np.testing.assert_array_equal(image, frame)
+    assert not np.shares_memory(image, frame)
+
+
+def test_flat_grey_frames_are_grey_frames() -> None:
+    spec, frame = PreprocessSpec(8, 6, color="gray"), noise(30, 40)
+    preprocess = Preprocessor(spec, "gray")
+    np.testing.assert_array_equal(preprocess(frame), preprocess(frame[:, :, None]))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "shape", "rule"),
+    [
+        ("rgb", (4, 4), "in RGB order"),
+        ("gray", (4, 4, 3), r"\[height, width\] or"),
+        ("bgra", (4, 4, 3), "in BGRA order"),
+        ("nv12", (4, 4), "height · 3/2"),
+        ("nv12", (6, 5), "even height and width"),
+        ("yuyv", (4, 5, 2), "even width"),
+    ],
+)
+def test_frames_of_another_layout_are_refused(pixels: str, shape: tuple[int, ...], rule: str) -> None:
+    with pytest.raises(FrameError, match=rf"{rule}.*Received: uint8 \["):
+        Preprocessor(PreprocessSpec(2, 2), pixels)(np.zeros(shape, np.uint8))
+
+
+def test_unknown_layouts_are_refused_with_those_known() -> None:
+    with pytest.raises(UsageError, match=r"pixels must be one of bgr, rgb, gray, bgra, nv12, yuyv\. Received: 'i420'"):
+        Preprocessor(PreprocessSpec(2, 2), "i420")
+
+
+@every_spec
+def test_a_region_is_what_its_slice_is(spec: PreprocessSpec) -> None:
+    frame = noise(80, 100, 3)
+    part = frame[20:60, 10:85]
+    image = Preprocessor(spec, region=Region(0.1, 0.25, 0.75, 0.5))(frame)
+    np.testing.assert_array_equal(image, expected(part, spec))
+
+
+@given(st.floats(0, 0.99), st.floats(0, 0.99), st.floats(0.001, 1), st.floats(0.001, 1), sides, sides)
+def test_any_region_has_pixels_within_the_frame(
+    left: float, top: float, width: float, height: float, columns: int, rows: int
+) -> None:
+    region = Region(left, top, min(width, 1 - left), min(height, 1 - top))
+    x, y, wide, high = region.pixels(columns, rows)
+    assert 0 <= x < x + wide <= columns and 0 <= y < y + high <= rows
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0,0,1", "0,0,1,one", "0,0,1.1,1", "-0.1,0,1,1", "0.5,0,0.6,1", "0,0,0,1", "0,0,nan,1"]
+)
+def test_regions_outside_the_frame_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"A region must .*Received: .*Write "):
+        Region.parse(text)
+
+
+def test_regions_are_read_from_text() -> None:
+    assert Region.parse("0.7, 0, 0.3,1") == Region(0.7, 0, 0.3, 1)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (701, 499)])
+@pytest.mark.parametrize("side", [32, 96, 224])
+def test_fast_area_is_close_to_area_on_smooth_pictures(size: tuple[int, int], side: int) -> None:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (size[1] // 8, size[0] // 8, 3), np.uint8)
+    frame = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    exact, fast = (
+        Preprocessor(PreprocessSpec(side, side, interpolation=kind))(frame) for kind in ("area", "fast-area")
+    )
+    assert np.abs(exact.astype(int) - fast).mean() <= 1.5
+
+
+def test_nothing_is_allocated_for_a_frame_of_a_known_shape() -> None:
+    for pixels in Pixels:
+        preprocess, out = Preprocessor(PreprocessSpec(8, 6), pixels), np.empty((6, 8, 3), np.uint8)
+        frame = noise(*LAYOUTS[pixels])
+        preprocess.into(frame, out)
+        tracemalloc.start()
+        for _ in range(20):
+            preprocess.into(frame, out)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1024, pixels

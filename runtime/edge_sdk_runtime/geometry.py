@@ -1,0 +1,138 @@
+"""Where pixels come from and go to: region, crop, and the sizes on the way to the model's, in whole numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .errors import UsageError
+
+__all__ = ["FAST_AREA_LIMIT", "Geometry", "Region", "fit", "frame_geometry"]
+
+FAST_AREA_LIMIT = 6
+"""Fast area shrinking averages at most 6 × 6 linear samples for each pixel of the model."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of a frame that is looked at, as shares of its width and height.
+
+    Attributes:
+        left: Where it begins, 0 to below 1.
+        top: Likewise from the top.
+        width: How wide it is, above 0; `left + width` is at most 1.
+        height: Likewise.
+
+    Raises:
+        UsageError: It lies outside the frame.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        for name, start, length in (("width", self.left, self.width), ("height", self.top, self.height)):
+            if not (0 <= start < 1 and length > 0 and start + length <= 1 + 1e-9):  # 0.7 + 0.3 is not quite 1
+                raise UsageError(
+                    f"A region must lie within the frame, in shares of its {name} from 0 to 1. "
+                    f"Received: {start:g} and {length:g}. Write left,top,width,height, such as 0.25,0,0.5,1."
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read `left,top,width,height`.
+
+        Raises:
+            UsageError: It is something else.
+        """
+        try:
+            left, top, width, height = map(float, text.split(","))
+        except ValueError:
+            raise UsageError(
+                f"A region must be left,top,width,height in shares from 0 to 1. Received: {text!r}. Write 0.25,0,0.5,1."
+            ) from None
+        return cls(left, top, width, height)
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height in a frame of a size, in pixels; at least one pixel each way."""
+        left, top = min(round(self.left * width), width - 1), min(round(self.top * height), height - 1)
+        right, bottom = round((self.left + self.width) * width), round((self.top + self.height) * height)
+        return left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top)
+
+
+class Geometry(NamedTuple):
+    """The way of one frame shape to the model's input; slices are (rows, columns), sizes (width, height) in pixels.
+
+    Attributes:
+        source: The part of the frame that is used.
+        target: The part of the model's input that it fills.
+        samples: What linear sampling brings it to first; None where nothing comes before the resize.
+        size: What it is resized to.
+        resizes: Whether that is another size than it has.
+        shrinks: Whether it gets no larger in either direction.
+        fills: Whether the target is the whole input.
+    """
+
+    source: tuple[slice, slice]
+    target: tuple[slice, slice]
+    samples: tuple[int, int] | None
+    size: tuple[int, int]
+    resizes: bool
+    shrinks: bool
+    fills: bool
+
+
+def fit(width: int, height: int, within_width: int, within_height: int) -> tuple[int, int]:
+    """The largest size of the aspect ratio `width` : `height` that fits; at least 1 × 1 pixels.
+
+    In whole numbers, halves rounded up: floating point would fall beside the half, and elsewhere than another language does.
+    """
+    if width * within_height > height * within_width:
+        return within_width, max(1, (2 * height * within_width + width) // (2 * width))
+    return max(1, (2 * width * within_height + height) // (2 * height)), within_height
+
+
+def frame_geometry(
+    frame: tuple[int, int], model: tuple[int, int], mode: str, region: Region | None, *, fast: bool
+) -> Geometry:
+    """Work out the crop, the size to resize to and the place in the model input.
+
+    Args:
+        frame: Width and height of the frame.
+        model: Width and height of the model's input.
+        mode: `"stretch"`, `"letterbox"` or `"center-crop"`.
+        region: The part of the frame that is looked at; all of it where None.
+        fast: Whether shrinking may begin with linear sampling.
+    """
+    left, top, width, height = region.pixels(*frame) if region else (0, 0, *frame)
+    new = fit(width, height, *model) if mode == "letterbox" else model
+    if mode == "center-crop":
+        cut = fit(*model, width, height)
+        left, top = left + (width - cut[0]) // 2, top + (height - cut[1]) // 2
+        width, height = cut
+    x, y = (model[0] - new[0]) // 2, (model[1] - new[1]) // 2
+    samples = _samples((width, height), new) if fast else None
+    return Geometry(
+        source=(slice(top, top + height), slice(left, left + width)),
+        target=(slice(y, y + new[1]), slice(x, x + new[0])),
+        samples=samples,
+        size=new,
+        resizes=(width, height) != new,
+        shrinks=width >= new[0] and height >= new[1],
+        fills=new == model,
+    )
+
+
+def _samples(size: tuple[int, int], new: tuple[int, int]) -> tuple[int, int] | None:
+    """The whole multiple of the new size that linear sampling brings a frame to; None where area is quick by itself.
+
+    Averaging whole blocks has a fast path in OpenCV, averaging over fractions of pixels has none; and a pixel that stands for
+    hundreds is known well enough from 6 × 6 samples of 2 × 2 pixels each. Below a factor of two linear sampling would alias.
+    """
+    factors = size[0] // new[0], size[1] // new[1]
+    if min(factors) < 2:
+        return None
+    samples = min(factors[0], FAST_AREA_LIMIT) * new[0], min(factors[1], FAST_AREA_LIMIT) * new[1]
+    return None if samples == size else samples
