@@ -126,13 +126,19 @@ def frame_geometry(
 
 
 def _samples(size: tuple[int, int], new: tuple[int, int]) -> tuple[int, int] | None:
-    """The whole multiple of the new size that linear sampling brings a frame to; None where area is quick by itself.
+    """What linear sampling brings a frame to, a whole multiple of the new size; None where area is quick by itself.
 
-    Averaging whole blocks has a fast path in OpenCV, averaging over fractions of pixels has none; and a pixel that stands for
-    hundreds is known well enough from 6 × 6 samples of 2 × 2 pixels each. Below a factor of two linear sampling would alias.
+    OpenCV averages whole blocks quickly and fractions of pixels slowly; and a pixel that stands for hundreds is known well
+    enough from 6 × 6 samples of 2 × 2 pixels each. Below a factor of two linear sampling would alias.
     """
-    factors = size[0] // new[0], size[1] // new[1]
-    if min(factors) < 2:
+    if min(size[0] // new[0], size[1] // new[1]) < 2:
         return None
-    samples = min(factors[0], FAST_AREA_LIMIT) * new[0], min(factors[1], FAST_AREA_LIMIT) * new[1]
+    samples = _multiple(size[0], new[0]), _multiple(size[1], new[1])
     return None if samples == size else samples
+
+
+def _multiple(size: int, new: int) -> int:
+    """Samples along one side; even multiples, whose blocks OpenCV averages fastest, and at most every 2.5th pixel or so."""
+    if size % new == 0 and size <= FAST_AREA_LIMIT * new:
+        return size
+    return new * (2 if size < 5 * new else 4 if size < 10 * new else FAST_AREA_LIMIT)

@@ -42,13 +42,19 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
 
 
+def samples(size: int, new: int) -> int:
+    if size % new == 0 and size // new <= 6:
+        return size
+    return new * (2 if size / new < 5 else 4 if size / new < 10 else 6)
+
+
 def resized(frame: np.ndarray, width: int, height: int, interpolation: Interpolation) -> np.ndarray:
-    shrinks = frame.shape[1] >= width and frame.shape[0] >= height
-    columns, rows = frame.shape[1] // width, frame.shape[0] // height
-    if interpolation is Interpolation.FAST_AREA and columns >= 2 and rows >= 2:
-        samples = (min(columns, 6) * width, min(rows, 6) * height)
-        if samples != frame.shape[1::-1]:
-            frame = cv2.resize(frame, samples, interpolation=cv2.INTER_LINEAR)
+    rows, columns = frame.shape[:2]
+    shrinks = columns >= width and rows >= height
+    if interpolation is Interpolation.FAST_AREA and columns // width >= 2 and rows // height >= 2:
+        sampled = (samples(columns, width), samples(rows, height))
+        if sampled != (columns, rows):
+            frame = cv2.resize(frame, sampled, interpolation=cv2.INTER_LINEAR)
     flag = cv2.INTER_AREA if shrinks and interpolation is not Interpolation.LINEAR else cv2.INTER_LINEAR
     return cv2.resize(frame, (width, height), interpolation=flag)
 
