@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+OLD    := .venv-tflite
 
 .PHONY: demo test check bench lock clean
 
 demo: $(READY)  ## handwritten digits → trained, compressed, proven bundle, and a report to look at
 	$(BIN)/edge-sdk demo
 
-test: $(READY)  ## every test, on up to four processors at once
+test: $(READY) $(OLD)/.ready  ## every test, on up to four processors at once
 	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 check: $(READY)  ## lint, formatting, types
@@ -27,6 +28,13 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./runtime -e '.[dev]'
 	touch $@
 
+# The interpreter of 32-bit and older boards, with the NumPy and OpenCV that it takes, beside this checkout's runtime.
+$(OLD)/.ready: runtime/pyproject.toml constraints-tflite-runtime.txt
+	$(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-tflite-runtime.txt
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e ./runtime
+	touch $@
+
 lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e ./runtime -e '.[dev]'
@@ -34,4 +42,4 @@ lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(OLD) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
