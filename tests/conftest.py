@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import keras
 
     from edge_sdk.compress import CompressedBundle
@@ -23,6 +25,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share t
         os.environ.setdefault(_name, "1")
 
 # Keras and TensorFlow take seconds to import, and most of the runtime's tests need neither: every fixture imports its own.
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Rebuilt models are kept beside the other files of the tests, not in a person's cache."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EDGE_SDK_CACHE", str(tmp_path_factory.mktemp("model-cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

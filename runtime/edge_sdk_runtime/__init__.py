@@ -9,29 +9,43 @@ with Classifier.load("mugs.edge") as classifier:
 ```
 """
 
-from .bundle import Bundle
-from .classifier import Classification, Classifier
-from .errors import (
-    BundleCorruptError,
-    BundleError,
-    BundleVersionError,
-    EdgeRuntimeError,
-    FrameError,
-    ImageReadError,
-    InterpreterError,
-    InterpreterUnavailableError,
-    UsageError,
-    VerificationError,
-)
-from .images import as_frame, decode_image, read_image
-from .interpreters import available_interpreters, choose_interpreter
-from .manifest import Manifest
-from .mlp import MlpHead
-from .preprocess import Color, Interpolation, Preprocessor, PreprocessSpec, ResizeMode
-from .similarity import Similarity, similarity_features
-from .timing import LatencySummary
-from .verify import Verification, verify
 from .version import __version__
+
+try:
+    from .bundle import Bundle
+    from .classifier import Classification, Classifier
+    from .errors import (
+        BundleCorruptError,
+        BundleError,
+        BundleVersionError,
+        EdgeRuntimeError,
+        FrameError,
+        ImageReadError,
+        InterpreterError,
+        InterpreterUnavailableError,
+        ModelUnsupportedError,
+        UsageError,
+        VerificationError,
+    )
+    from .images import as_frame, decode_image, read_image
+    from .interpreters import available_interpreters, choose_interpreter
+    from .manifest import Manifest
+    from .mlp import MlpHead
+    from .preprocess import Color, Interpolation, Pixels, Preprocessor, PreprocessSpec, Region, ResizeMode
+    from .similarity import Similarity, similarity_features
+    from .timing import LatencySummary
+    from .verify import Verification, verify
+except ImportError as _reason:
+    # Without NumPy or OpenCV there is only the doctor, which says what to do; whoever asks for more is told so.
+    _cause, _received = _reason, str(_reason).strip().split("\n", maxsplit=1)[0]
+
+    def __getattr__(name: str) -> object:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ImportError(
+            f"NumPy and OpenCV must be importable. Received: {_received}. Run: edge-run doctor"
+        ) from _cause
+
 
 __all__ = [
     "Bundle",
@@ -50,8 +64,11 @@ __all__ = [
     "LatencySummary",
     "Manifest",
     "MlpHead",
+    "ModelUnsupportedError",
+    "Pixels",
     "PreprocessSpec",
     "Preprocessor",
+    "Region",
     "ResizeMode",
     "Similarity",
     "UsageError",

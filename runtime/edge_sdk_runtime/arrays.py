@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from tokenize import TokenError
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .archive import unzip
+from .archive import ArchiveError, unzip
 from .errors import BundleCorruptError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def load_arrays(content: bytes, name: str) -> dict[str, NDArray[np.generic]]:
             return {"": _array(content)}
         members = unzip(content, compressed=True)
         return {member.removesuffix(".npy"): _array(array) for member, array in members.items()}
-    except (zipfile.BadZipFile, ValueError, TypeError, SyntaxError, TokenError, OverflowError) as error:
+    except (ArchiveError, ValueError, TypeError, SyntaxError, TokenError, OverflowError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise BundleCorruptError(
             f"{name} must hold plain arrays. Received: {reason}. Copy or write the bundle again."

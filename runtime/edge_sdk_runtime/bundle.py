@@ -1,7 +1,8 @@
 """One `.edge` file: the only thing that passes between workstation and device.
 
 A bundle is a ZIP whose members are stored, sorted and dated 1980-01-01, so that the same content gives the same bytes. Its
-`manifest.json` lists every other member with size and SHA-256; nothing in it is ever unpickled.
+`manifest.json` lists every other member with size and SHA-256; nothing in it is ever unpickled. A model may be stored coded:
+it is rebuilt when it is read, byte for byte, and kept in a cache where the bundle is a file.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import dataclasses
 import hashlib
 import io
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .archive import unzip
+from .archive import ArchiveError, unzip
 from .arrays import load_arrays
 from .errors import BundleCorruptError, BundleError
 from .files import write_atomically
-from .manifest import FileEntry, Manifest
+from .manifest import FileEntry, Manifest, RebuiltFile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .codec import PackedModel
 
 __all__ = ["GOLDEN", "MANIFEST", "Bundle"]
 
@@ -42,6 +44,8 @@ class Bundle:
     def __init__(self, manifest: Manifest, members: Mapping[str, bytes]) -> None:
         self.manifest = manifest
         self._members = dict(members)
+        self._packed: dict[str, PackedModel] = {}
+        self._keeps_rebuilt = False
         self._check_members()
 
     @classmethod
@@ -50,16 +54,14 @@ class Bundle:
 
         Args:
             manifest: What the bundle says of itself; its `files` are replaced.
-            members: Content of every file, by name.
+            members: Content of every file, by name; a .tflite file may be a packed model.
         """
-        files = {
-            name: FileEntry(len(content), hashlib.sha256(content).hexdigest()) for name, content in members.items()
-        }
+        files = {name: _entry(name, content) for name, content in members.items()}
         return cls(dataclasses.replace(manifest, files=files), members)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Open a bundle and check every member against its hash.
+        """Open a bundle and check every member against its hash; models that it holds coded are rebuilt once and kept.
 
         Args:
             path: An `.edge` file.
@@ -75,11 +77,13 @@ class Bundle:
             raise BundleError(
                 f"A bundle must be a readable file. Received: {path} ({error.strerror}). Check the path."
             ) from error
-        return cls.from_bytes(content, str(path))
+        bundle = cls.from_bytes(content, str(path))
+        bundle._keeps_rebuilt = True
+        return bundle
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str = "bundle") -> Bundle:
-        """Open a bundle from memory, as `open` does.
+        """Open a bundle from memory, as `open` does; models that it holds coded are rebuilt whenever they are read.
 
         Args:
             content: The whole file.
@@ -88,20 +92,22 @@ class Bundle:
         try:
             members = unzip(content)
             if MANIFEST not in members:
-                raise zipfile.BadZipFile(f"no {MANIFEST}")
+                raise ArchiveError(f"no {MANIFEST}")
             text = members.pop(MANIFEST).decode()
-        except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        except (ArchiveError, UnicodeDecodeError) as error:
             raise BundleCorruptError(
                 f"A bundle must be a whole .edge file. Received: {name}, {len(content)} bytes ({error}). Copy or write it again."
             ) from error
         return cls(Manifest.from_json(text), members)
 
     def read(self, name: str) -> bytes:
-        """Content of one member.
+        """Content of one member; of a coded one, the file that it is rebuilt to.
 
         Raises:
-            BundleCorruptError: The bundle has no such member.
+            BundleCorruptError: The bundle has no such member, or it cannot be rebuilt.
         """
+        if name in self._packed:
+            return self._rebuild(self._packed[name])
         try:
             return self._members[name]
         except KeyError:
@@ -118,11 +124,13 @@ class Bundle:
         return load_arrays(self.read(name), name)
 
     def members(self) -> dict[str, bytes]:
-        """Content of every member but the manifest, by name."""
+        """Content of every member but the manifest, by name, as it is stored."""
         return dict(self._members)
 
     def to_bytes(self) -> bytes:
         """The `.edge` file; equal bundles give equal bytes."""
+        import zipfile  # 7 ms, which opening a bundle does not pay
+
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, content in sorted({MANIFEST: self.manifest.to_json().encode(), **self._members}.items()):
@@ -143,6 +151,13 @@ class Bundle:
         write_atomically(path, content)
         return len(content)
 
+    def _rebuild(self, packed: PackedModel) -> bytes:
+        if not self._keeps_rebuilt:
+            return packed.to_bytes()
+        from .cache import cached_model
+
+        return cached_model(packed)
+
     def _check_members(self) -> None:
         listed = self.manifest.files
         if set(listed) != set(self._members):
@@ -155,3 +170,29 @@ class Bundle:
                 raise BundleCorruptError(
                     f"Every file in a bundle must match its hash. Received: an altered {name}. Copy or write the bundle again."
                 )
+            rebuilt = listed[name].rebuilt
+            if rebuilt:
+                self._packed[name] = _packed(name, content, rebuilt)
+
+
+def _entry(name: str, content: bytes) -> FileEntry:
+    from .codec import PackedModel, is_packed
+
+    rebuilt = None
+    if name.endswith(".tflite") and is_packed(content):
+        packed = PackedModel.read(content)
+        rebuilt = RebuiltFile(packed.size_bytes, packed.sha256)
+    return FileEntry(len(content), hashlib.sha256(content).hexdigest(), rebuilt)
+
+
+def _packed(name: str, content: bytes, rebuilt: RebuiltFile) -> PackedModel:
+    """A coded member with its directory read, which must promise what the manifest does."""
+    from .codec import PackedModel  # a bundle without coded files does without the codec and what it imports
+
+    packed = PackedModel.read(content)
+    if (packed.size_bytes, packed.sha256) != (rebuilt.size_bytes, rebuilt.sha256):
+        raise BundleCorruptError(
+            f"A coded file must rebuild what the manifest says. Received: {packed.size_bytes} bytes with another hash or size "
+            f"than {name}'s {rebuilt.size_bytes}. Copy or write the bundle again."
+        )
+    return packed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,10 +14,16 @@ from .bundle import Bundle
 from .errors import UsageError
 from .interpreters import InterpreterPlug, choose_interpreter
 from .pipelines import Pipeline, make_pipeline
+from .pixels import Pixels, black_frame
 from .timing import LatencySummary, StageClock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
+
+    from .errors import ImageReadError
+    from .geometry import Region
 
 __all__ = ["Classification", "Classifier"]
 
@@ -63,15 +70,18 @@ class Classification(NamedTuple):
 
 
 class Classifier:
-    """A bundle ready to classify; for one thread at a time.
+    """A bundle ready to classify.
 
-    Use `load`, then `classify`; the object is its own context manager.
+    Use `load`, then `classify`; the object is its own context manager. Several threads may share one: they classify in turn,
+    since the models hold one input each. For more at a time, load one per thread.
 
     Args:
         bundle: An opened bundle.
         form: `"staged"` or `"fused"`; the bundle's own default where None.
         interpreter: A plug or its name; chosen by `choose_interpreter` where None.
         threads: Threads the interpreter may use. Small models are fastest with 1.
+        pixels: How frames hold their pixels; a `Pixels` or its name.
+        region: The part of every frame that is looked at; all of it where None.
     """
 
     def __init__(
@@ -81,15 +91,19 @@ class Classifier:
         form: str | None = None,
         interpreter: str | InterpreterPlug | None = None,
         threads: int = 1,
+        pixels: Pixels | str = Pixels.BGR,
+        region: Region | None = None,
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1. Received: {threads}. Small models are fastest with 1.")
         self.bundle = bundle
         self.labels = bundle.manifest.labels
         self.form = form or bundle.manifest.default_form
+        self.pixels = Pixels.named(pixels)
         self.interpreter = choose_interpreter(interpreter)
-        self.pipeline: Pipeline = make_pipeline(bundle, self.form, self.interpreter, threads)
+        self.pipeline: Pipeline = make_pipeline(bundle, self.form, self.interpreter, threads, self.pixels, region)
         self.clock = StageClock(self.pipeline.stages)
+        self._lock = threading.Lock()
 
     @classmethod
     def load(
@@ -99,6 +113,8 @@ class Classifier:
         form: str | None = None,
         interpreter: str | InterpreterPlug | None = None,
         threads: int = 1,
+        pixels: Pixels | str = Pixels.BGR,
+        region: Region | None = None,
     ) -> Classifier:
         """Open a bundle file and load its models.
 
@@ -107,39 +123,52 @@ class Classifier:
             form: `"staged"` or `"fused"`; the bundle's own default where None.
             interpreter: A plug or its name; chosen by `choose_interpreter` where None.
             threads: Threads the interpreter may use, at least 1.
+            pixels: How frames hold their pixels; a `Pixels` or its name.
+            region: The part of every frame that is looked at; all of it where None.
 
         Raises:
             BundleError: The file is missing, altered, or too new.
+            ModelUnsupportedError: The installed interpreter is known not to run a model.
             InterpreterUnavailableError: There is no interpreter.
             InterpreterError: The interpreter refuses a model.
         """
-        return cls(Bundle.open(path), form=form, interpreter=interpreter, threads=threads)
+        return cls(Bundle.open(path), form=form, interpreter=interpreter, threads=threads, pixels=pixels, region=region)
 
     def classify(self, frame: NDArray[np.uint8], captured_ns: int | None = None) -> Classification:
         """Classify one frame.
 
         Args:
-            frame: `uint8 [height, width, 3]`, BGR, of any size.
+            frame: Of any size; `uint8 [height, width, 3]`, BGR, unless the classifier was made for other `pixels`.
             captured_ns: The frame's moment of capture on the clock of `time.perf_counter_ns`.
 
         Raises:
             FrameError: The array is not such a frame.
         """
         age = None if captured_ns is None else perf_counter_ns() - captured_ns
-        scores, durations = self.pipeline.run(frame)
-        self.clock.record(durations)
+        with self._lock:
+            scores, durations = self.pipeline.run(frame)
+            self.clock.record(durations)
         index = int(scores.argmax())
         return Classification(
             self.labels[index], float(scores[index]), index, scores, self.labels, self.pipeline.stages, durations, age
         )
 
+    def classify_files(
+        self, paths: Iterable[str | os.PathLike[str]], readers: int = 2
+    ) -> Iterator[tuple[str, Classification | ImageReadError]]:
+        """Classify image files in their order, decoding the next ones meanwhile; see `batch.classify_files`."""
+        from .batch import classify_files  # brings a thread pool, which one picture does not need
+
+        return classify_files(self, paths, readers)
+
     def warm_up(self, runs: int = 5) -> None:
         """Classify black frames, then forget their times: the first runs of a model are slow and are nobody's latency."""
         spec = self.bundle.manifest.preprocess
-        black = np.zeros((spec.height, spec.width, 3), np.uint8)
-        for _ in range(runs):
-            self.pipeline.run(black)
-        self.clock.reset()
+        black = black_frame(self.pixels, spec.width, spec.height)
+        with self._lock:
+            for _ in range(runs):
+                self.pipeline.run(black)
+            self.clock.reset()
 
     def summary(self) -> dict[str, LatencySummary]:
         """Percentiles per stage, and of their sum as `total`, over the latest classifications.

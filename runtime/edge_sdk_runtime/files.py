@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["write_atomically"]
+__all__ = ["write_atomically", "written_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path` so that no reader ever sees a part of it.
+    """Write `content` to `path` so that no reader ever sees a part of it, as `written_atomically` does.
+
+    Args:
+        path: The file to create or replace; its folder is created where it is missing.
+        content: The whole file.
+
+    Raises:
+        OSError: The folder cannot be created or written to, or the disk is full.
+    """
+    with written_atomically(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file that takes the name `path` when all of it has been written.
 
     The bytes go to a hidden file beside `path`, reach the disk, and take the name by one rename. Whatever interrupts the
     writing, a full disk, Ctrl-C, a power cut, leaves the previous file as it was and no half-written one.
 
     Args:
         path: The file to create or replace; its folder is created where it is missing.
-        content: The whole file.
+
+    Yields:
+        The file, open for writing.
 
     Raises:
         OSError: The folder cannot be created or written to, or the disk is full.
@@ -28,7 +48,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as part:
-            part.write(content)
+            yield part
             part.flush()
             os.fsync(part.fileno())
         Path(name).chmod(0o666 & ~_umask())

@@ -16,10 +16,45 @@ from .errors import BundleCorruptError, BundleVersionError, UsageError
 from .preprocess import Color, Interpolation, PreprocessSpec, ResizeMode
 from .similarity import Similarity
 
-__all__ = ["SCHEMA_VERSION", "FileEntry", "FusedForm", "Manifest", "Measured", "StagedForm", "Tolerances"]
+__all__ = [
+    "PACKED_TFLITE",
+    "SCHEMA_VERSION",
+    "FileEntry",
+    "FusedForm",
+    "Manifest",
+    "Measured",
+    "RebuiltFile",
+    "StagedForm",
+    "Tolerances",
+]
 
-SCHEMA_VERSION = (1, 0)
+SCHEMA_VERSION = (1, 1)
 """Major and minor version of the schema this runtime writes and reads."""
+
+PACKED_TFLITE = "packed-tflite-1"
+"""The coding of a .tflite file whose weights are stored as entropy-coded streams; see the runtime's docs/codec.md."""
+
+
+@dataclass(frozen=True)
+class RebuiltFile:
+    """What a coded member is rebuilt to.
+
+    Attributes:
+        size_bytes: Length of the rebuilt file.
+        sha256: Its hash, 64 hexadecimal digits.
+        coding: How the member is coded.
+    """
+
+    size_bytes: int
+    sha256: str
+    coding: str = PACKED_TFLITE
+
+    def __post_init__(self) -> None:
+        if self.coding != PACKED_TFLITE:
+            raise BundleVersionError(
+                f"This runtime rebuilds files coded as {PACKED_TFLITE}. Received: {self.coding!r}. "
+                "Run: pip install --upgrade edge-sdk-runtime"
+            )
 
 
 @dataclass(frozen=True)
@@ -27,12 +62,14 @@ class FileEntry:
     """One member of the bundle.
 
     Attributes:
-        size_bytes: Its length.
-        sha256: Its hash, 64 hexadecimal digits.
+        size_bytes: Its length as it is stored.
+        sha256: Hash of what is stored, 64 hexadecimal digits.
+        rebuilt: What it is rebuilt to, where it is coded.
     """
 
     size_bytes: int
     sha256: str
+    rebuilt: RebuiltFile | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +154,8 @@ class Manifest:
         staged: The staged form, where the bundle holds it.
         fused: The fused form, where the bundle holds it.
         interpreters: Interpreter releases that reproduced the golden vectors when the bundle was written.
+        requires: The oldest release of each interpreter's package from which on all known ones run every model; a package
+            that does not run them all is left out, and all are where nobody looked.
         provenance: Recipe, versions and source model, as text.
         files: The members, by name.
     """
@@ -130,6 +169,7 @@ class Manifest:
     staged: StagedForm | None = None
     fused: FusedForm | None = None
     interpreters: tuple[str, ...] = ()
+    requires: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     task: str = "image-classification"
@@ -156,8 +196,17 @@ class Manifest:
     @property
     def models(self) -> tuple[str, ...]:
         """Member names of the .tflite files."""
-        names = [self.fused.classifier] if self.fused else []
-        names += [self.staged.encoder, self.staged.head] if self.staged else []
+        return self._models(self.fused, self.staged)
+
+    @property
+    def default_models(self) -> tuple[str, ...]:
+        """Those of the default form."""
+        return self._models(self.fused, None) if self.default_form == "fused" else self._models(None, self.staged)
+
+    @staticmethod
+    def _models(fused: FusedForm | None, staged: StagedForm | None) -> tuple[str, ...]:
+        names = [fused.classifier] if fused else []
+        names += [staged.encoder, staged.head] if staged else []
         return tuple(name for name in names if name.endswith(".tflite"))
 
     def to_json(self) -> str:
@@ -174,8 +223,9 @@ class Manifest:
             "measured": vars(self.measured),
             "tolerances": vars(self.tolerances),
             "interpreters": list(self.interpreters),
+            "requires": dict(self.requires),
             "provenance": dict(self.provenance),
-            "files": {name: vars(entry) for name, entry in self.files.items()},
+            "files": {name: _file_document(entry) for name, entry in self.files.items()},
         }
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -232,9 +282,26 @@ def _manifest(document: dict[str, Any]) -> Manifest:
         measured=_measured(document["measured"]),
         tolerances=Tolerances(**{key: float(document["tolerances"][key]) for key in Tolerances.__annotations__}),
         interpreters=tuple(map(str, document["interpreters"])),
+        requires={str(key): str(value) for key, value in document.get("requires", {}).items()},  # since schema 1.1
         provenance={str(key): str(value) for key, value in document["provenance"].items()},
-        files={str(name): FileEntry(int(e["size_bytes"]), str(e["sha256"])) for name, e in document["files"].items()},
+        files={str(name): _file(entry) for name, entry in document["files"].items()},
     )
+
+
+def _file_document(entry: FileEntry) -> dict[str, Any]:
+    stored = {"size_bytes": entry.size_bytes, "sha256": entry.sha256}
+    return {**stored, "rebuilt": vars(entry.rebuilt)} if entry.rebuilt else stored
+
+
+def _file(document: dict[str, Any]) -> FileEntry:
+    rebuilt = document.get("rebuilt")  # since schema 1.1
+    return FileEntry(
+        int(document["size_bytes"]), str(document["sha256"]), None if rebuilt is None else _rebuilt(rebuilt)
+    )
+
+
+def _rebuilt(document: dict[str, Any]) -> RebuiltFile:
+    return RebuiltFile(int(document["size_bytes"]), str(document["sha256"]), str(document["coding"]))
 
 
 def _preprocess(document: dict[str, Any]) -> PreprocessSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -80,7 +80,8 @@ class MlpHead:
         arrays = {f"kernel_{i}": kernel for i, kernel in enumerate(self.kernels)}
         arrays |= {f"bias_{i}": bias for i, bias in enumerate(self.biases)}
         file = io.BytesIO()
-        np.savez(file, allow_pickle=False, **arrays)
+        pairs: dict[str, Any] = arrays  # no allow_pickle: NumPy 1 would store it as one more array
+        np.savez(file, **pairs)
         return file.getvalue()
 
     @classmethod

@@ -16,7 +16,8 @@ from .errors import BundleCorruptError, UsageError
 from .interpreters import Interpreter, InterpreterPlug, TensorInfo
 from .manifest import StagedForm
 from .mlp import MlpHead
-from .preprocess import Preprocessor, PreprocessSpec
+from .packages import promised
+from .preprocess import Pixels, Preprocessor, Region
 from .similarity import CompiledSimilarity
 
 if TYPE_CHECKING:
@@ -53,17 +54,17 @@ class FusedPipeline:
     """One graph from pixels to probabilities.
 
     Args:
-        spec: What is done to a frame.
+        preprocessor: What is done to a frame.
         model: The classifier.
         classes: Number of labels.
     """
 
     stages = ("preprocess", "classify")
 
-    def __init__(self, spec: PreprocessSpec, model: Interpreter, classes: int) -> None:
-        _expect("The classifier's input", model.input, TensorInfo((1, *spec.shape), "uint8"))
+    def __init__(self, preprocessor: Preprocessor, model: Interpreter, classes: int) -> None:
+        _expect("The classifier's input", model.input, TensorInfo((1, *preprocessor.spec.shape), "uint8"))
         _expect("The classifier's output", model.output, TensorInfo((1, classes), "float32"))
-        self._preprocess = Preprocessor(spec).into
+        self._preprocess = preprocessor.into
         self._model = model
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
@@ -91,7 +92,7 @@ class StagedPipeline:
     """Encoder, similarity to prototypes, head.
 
     Args:
-        spec: What is done to a frame.
+        preprocessor: What is done to a frame.
         encoder: Image → embedding.
         similarity: The comparison with the prototypes.
         prototypes: Number of prototypes, P.
@@ -103,16 +104,16 @@ class StagedPipeline:
 
     def __init__(
         self,
-        spec: PreprocessSpec,
+        preprocessor: Preprocessor,
         encoder: Interpreter,
         similarity: CompiledSimilarity,
         prototypes: int,
         head: Interpreter | MlpHead,
         classes: int,
     ) -> None:
-        _expect("The encoder's input", encoder.input, TensorInfo((1, *spec.shape), "uint8"))
+        _expect("The encoder's input", encoder.input, TensorInfo((1, *preprocessor.spec.shape), "uint8"))
         _expect("The encoder's output", encoder.output, TensorInfo((1, similarity.width), "float32"))
-        self._preprocess = Preprocessor(spec).into
+        self._preprocess = preprocessor.into
         self._encoder = encoder
         self._compare = similarity.into
         self._features = np.empty(prototypes, np.float32)
@@ -171,7 +172,14 @@ class _ModelHead:
         return scores
 
 
-def make_pipeline(bundle: Bundle, form: str, plug: InterpreterPlug, threads: int) -> Pipeline:
+def make_pipeline(
+    bundle: Bundle,
+    form: str,
+    plug: InterpreterPlug,
+    threads: int,
+    pixels: Pixels | str = Pixels.BGR,
+    region: Region | None = None,
+) -> Pipeline:
     """Load a bundle's models in one of its forms.
 
     Args:
@@ -179,37 +187,49 @@ def make_pipeline(bundle: Bundle, form: str, plug: InterpreterPlug, threads: int
         form: `"staged"` or `"fused"`.
         plug: What loads the models.
         threads: Threads per model, at least 1.
+        pixels: How frames hold their pixels.
+        region: The part of every frame that is looked at; all of it where None.
 
     Raises:
         UsageError: The bundle does not hold that form.
         BundleCorruptError: Its parts do not fit together.
+        ModelUnsupportedError: The installed interpreter is known not to run a model.
         InterpreterError: The interpreter refuses a model.
     """
     if form not in bundle.manifest.forms:
         raise UsageError(
             f"form must be one the bundle holds: {', '.join(bundle.manifest.forms)}. Received: {form!r}. Choose one of them."
         )
-    if form == "fused":
-        return _fused(bundle, plug, threads)
-    return _staged(bundle, plug, threads)
+    preprocessor = Preprocessor(bundle.manifest.preprocess, pixels, region)
+    return (_fused if form == "fused" else _staged)(bundle, plug, threads, preprocessor)
 
 
-def _fused(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
+def _fused(bundle: Bundle, plug: InterpreterPlug, threads: int, preprocessor: Preprocessor) -> Pipeline:
     manifest = bundle.manifest
     assert manifest.fused is not None
-    model = plug.load(bundle.read(manifest.fused.classifier), threads)
-    return FusedPipeline(manifest.preprocess, model, len(manifest.labels))
+    model = _load(bundle, manifest.fused.classifier, plug, threads)
+    return FusedPipeline(preprocessor, model, len(manifest.labels))
 
 
-def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int) -> Pipeline:
+def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int, preprocessor: Preprocessor) -> Pipeline:
     manifest, form = bundle.manifest, bundle.manifest.staged
     assert form is not None
     similarity = _similarity(bundle, form)
-    content = bundle.read(form.head)
-    head = plug.load(content, 1) if form.head.endswith(".tflite") else MlpHead.from_bytes(content)
-    encoder = plug.load(bundle.read(form.encoder), threads)
+    is_model = form.head.endswith(".tflite")
+    head = _load(bundle, form.head, plug, 1) if is_model else MlpHead.from_bytes(bundle.read(form.head))
+    encoder = _load(bundle, form.encoder, plug, threads)
     prototypes = len(form.prototype_labels)
-    return StagedPipeline(manifest.preprocess, encoder, similarity, prototypes, head, len(manifest.labels))
+    return StagedPipeline(preprocessor, encoder, similarity, prototypes, head, len(manifest.labels))
+
+
+def _load(bundle: Bundle, name: str, plug: InterpreterPlug, threads: int) -> Interpreter:
+    """Load a model that the interpreter is not known to refuse or get wrong."""
+    content, release = bundle.read(name), plug.release()
+    if release and not promised(release, bundle.manifest.requires):
+        from .gate import admit  # with its tables 5 ms; what the bundle promises needs no look at the model
+
+        admit(content, name, release)
+    return plug.load(content, threads)
 
 
 def _similarity(bundle: Bundle, form: StagedForm) -> CompiledSimilarity:

@@ -144,7 +144,8 @@ def test_threads_reach_the_interpreter(plug: FakePlug) -> None:
         asked.append(threads)
         return plug.load(model, threads)
 
-    counting = SimpleNamespace(name="counting", installed=lambda: True, version=lambda: "0", load=load)
+    facts = {"name": "counting", "installed": lambda: True, "version": lambda: "0", "release": lambda: None}
+    counting = SimpleNamespace(**facts, load=load)
     Classifier(make_bundle(), form="fused", interpreter=counting, threads=3)
     assert asked == [3]
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk_runtime import BundleError, UsageError
+from edge_sdk_runtime import BundleError, UsageError, batch
 from edge_sdk_runtime.bundle import GOLDEN
-from edge_sdk_runtime.cli import classify, main
+from edge_sdk_runtime.cli import main
 from edge_sdk_runtime.interpreters import ENVIRONMENT_VARIABLE
 from edge_sdk_runtime.interpreters.tflite import LITERT
 from tests.runtime.helpers import changed, expected_scores, npy, npz, plain, prototypes, real_bundle
@@ -160,10 +160,10 @@ def test_debug_shows_where_an_error_comes_from(bundle: str, red: str, tmp_path: 
 
 
 def test_an_interruption_is_130(bundle: str, red: str, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(classify, "read_image", interrupt)
+    monkeypatch.setattr(batch, "read_image", interrupt)
     assert edge_run("classify", bundle, red) == 130
     assert capsys.readouterr() == ("", "Interrupted.\n")
 
@@ -277,3 +277,21 @@ def test_the_module_runs_as_a_program_and_a_pipe_may_close(bundle: str) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_folder_stands_for_its_images_in_order(
+    bundle: str, red: str, sky: str, tmp_path: Path, capsys: Output
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, image in (("b.png", red), ("a.PNG", sky), ("notes.txt", red)):
+        (folder / name).write_bytes(Path(image).read_bytes())
+    assert edge_run("classify", bundle, str(folder), red, "--json") == 0
+    found = [(Path(entry["image"]).name, entry["label"]) for entry in json.loads(capsys.readouterr().out)]
+    assert found == [("a.PNG", "blue"), ("b.png", "red"), (Path(red).name, "red")]
+
+
+def test_a_folder_without_images_is_refused(bundle: str, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "empty").mkdir()
+    assert edge_run("classify", bundle, str(tmp_path / "empty")) == 2
+    assert "A folder must hold image files. Received: " in capsys.readouterr().err

@@ -33,6 +33,9 @@ class Named:
     def version(self) -> str | None:
         return "1.0" if self.there else None
 
+    def release(self) -> None:
+        return None
+
     def load(self, model: bytes, threads: int) -> Interpreter:
         raise NotImplementedError
 

@@ -52,6 +52,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         staged=draw(staged_forms) if "staged" in forms else None,
         fused=draw(st.builds(FusedForm, texts)) if "fused" in forms else None,
         interpreters=tuple(draw(st.lists(texts, max_size=3))),
+        requires=draw(st.dictionaries(texts, texts, max_size=2)),
         provenance=draw(st.dictionaries(texts, texts, max_size=4)),
         files=draw(st.dictionaries(texts, st.builds(FileEntry, sizes, texts), max_size=4)),
     )
@@ -70,7 +71,7 @@ def test_is_strict_json(manifest: Manifest) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    assert json.loads(manifest.to_json(), parse_constant=refuse)["schema_version"] == "1.0"
+    assert json.loads(manifest.to_json(), parse_constant=refuse)["schema_version"] == "1.1"
 
 
 @given(manifests(), st.randoms())
@@ -114,12 +115,18 @@ def test_newer_minor_versions_may_add_keys_everywhere() -> None:
     assert Manifest.from_json(json.dumps(newer)) == make_manifest()
 
 
-@pytest.mark.parametrize("key", sorted(document()))
+@pytest.mark.parametrize("key", sorted(set(document()) - {"requires"}))
 def test_a_missing_key_is_named(key: str) -> None:
     incomplete = document()
     del incomplete[key]
     with pytest.raises(BundleCorruptError, match=f"no '{key}'"):
         Manifest.from_json(json.dumps(incomplete))
+
+
+def test_a_bundle_of_schema_1_0_says_nothing_of_runtimes() -> None:
+    older = document()
+    del older["requires"]
+    assert Manifest.from_json(json.dumps(older)).requires == {}
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,25 @@ def _as_text(manifest: Manifest) -> str:
         ("accuracy", f"{accuracy} ({measured.data})" if measured.data else accuracy),
         ("network", f"{_count(measured.parameters)} parameters, {_count(measured.macs)} multiply-accumulates"),
         ("proven with", ", ".join(manifest.interpreters) or "nothing"),
+        ("runs on", ", ".join(f"{name} ≥ {oldest}" for name, oldest in sorted(manifest.requires.items())) or "unknown"),
         *((f"  {key}", value) for key, value in sorted(manifest.provenance.items()) if "\n" not in value),
     ]
-    files = [
-        ("file", "size"),
-        *((name, format_bytes(entry.size_bytes)) for name, entry in sorted(manifest.files.items())),
-    ]
-    return f"{format_table(rows)}\n\n{format_table(files)}"
+    coded = any(entry.rebuilt for entry in manifest.files.values())
+    if coded:
+        from ..cache import cache_status
+
+        rows.append(("model cache", str(cache_status())))
+    return f"{format_table(rows)}\n\n{format_table(_files(manifest, coded))}"
+
+
+def _files(manifest: Manifest, coded: bool) -> list[tuple[str, ...]]:
+    """Sizes as stored, and where some files are coded, beside them those of the rebuilt ones."""
+    files = sorted(manifest.files.items())
+    if not coded:
+        return [("file", "size"), *((name, format_bytes(entry.size_bytes)) for name, entry in files)]
+    rebuilt = [format_bytes(entry.rebuilt.size_bytes) if entry.rebuilt else "" for _, entry in files]
+    sizes = ((name, format_bytes(entry.size_bytes), size) for (name, entry), size in zip(files, rebuilt, strict=True))
+    return [("file", "stored", "rebuilt"), *sizes]
 
 
 def _count(number: int | None) -> str:

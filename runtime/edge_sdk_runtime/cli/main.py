@@ -9,15 +9,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from ..errors import EdgeRuntimeError
-from ..images import quiet_decoders
 from ..version import __version__
-from . import classify, info, verify
+from . import doctor
 
 __all__ = ["main"]
-
-_VERBS = (classify, info, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    options = _parser().parse_args(arguments)
-    quiet_decoders()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        verbs = [doctor] if given[:1] == ["doctor"] else _verbs()
+    except ImportError as error:
+        print(
+            f"edge-run: NumPy and OpenCV must be importable. Received: {error}. Run: edge-run doctor", file=sys.stderr
+        )
+        return 2
+    options = _parser(verbs).parse_args(given)
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -48,7 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _verbs() -> list[ModuleType]:
+    """Every verb; all but the doctor need NumPy and OpenCV, and it has to speak where those cannot be imported."""
+    from . import bench, camera, capture, classify, info, unpack, verify
+
+    _quiet_decoders()
+    return [classify, camera, capture, info, verify, unpack, bench, doctor]
+
+
+def _quiet_decoders() -> None:
+    from ..images import quiet_decoders  # OpenCV; after NumPy, or it prints advice of its own where that is missing
+
+    quiet_decoders()
+
+
+def _parser(shown: Sequence[ModuleType]) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("--interpreter", metavar="NAME", help="litert or tflite-runtime (default: the first installed)")
@@ -56,6 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edge-run", description="Run an .edge bundle on this device.")
     parser.add_argument("--version", action="version", version=f"edge-run {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for verb in _VERBS:
+    for verb in shown:
         verb.add_parser(verbs, common)
     return parser

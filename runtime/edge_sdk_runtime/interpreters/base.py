@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..packages import Runtime
+
 __all__ = ["Interpreter", "InterpreterPlug", "TensorInfo"]
 
 
@@ -55,7 +57,7 @@ class Interpreter(Protocol):
 class InterpreterPlug(Protocol):
     """A way to run a .tflite model.
 
-    A new plug implements these four and joins the ordered list in `select`.
+    A new plug implements these five and joins the ordered list in `select`.
     """
 
     @property
@@ -67,6 +69,9 @@ class InterpreterPlug(Protocol):
 
     def version(self) -> str | None:
         """The installed version, or None where it is not installed."""
+
+    def release(self) -> Runtime | None:
+        """The installed release as the gate knows it; None where it is not there, or the gate does not judge it."""
 
     def load(self, model: bytes, threads: int) -> Interpreter:
         """Load a model.

@@ -82,6 +82,9 @@ class FakePlug:
         """Always `"0"`."""
         return "0"
 
+    def release(self) -> None:
+        """None: nothing is known of what a function cannot do."""
+
     def load(self, model: bytes, threads: int) -> FakeInterpreter:
         """The interpreter made for these bytes; `threads` has no meaning here.
 

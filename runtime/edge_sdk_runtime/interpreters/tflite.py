@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterpreterError, InterpreterUnavailableError
+from ..packages import LITERT_PACKAGE, TFLITE_RUNTIME_PACKAGE, InterpreterPackage, Runtime
 from .base import TensorInfo
 from .quiet import without_notices
 
@@ -18,20 +19,8 @@ __all__ = ["LITERT", "TFLITE_RUNTIME", "TflitePlug"]
 
 
 @dataclass(frozen=True)
-class TflitePlug:
-    """An installed package that holds TensorFlow Lite's interpreter.
-
-    Attributes:
-        name: What a user calls it.
-        distribution: What pip calls it.
-        module: Where its `Interpreter` is.
-        install: The command that installs it.
-    """
-
-    name: str
-    distribution: str
-    module: str
-    install: str
+class TflitePlug(InterpreterPackage):
+    """A package with TensorFlow Lite's interpreter as a plug."""
 
     def installed(self) -> bool:
         """Whether the package is there."""
@@ -45,6 +34,15 @@ class TflitePlug:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
             return None
+
+    def release(self) -> Runtime | None:
+        """The release that the package itself names, which costs nothing to ask; see `InterpreterPlug.release`."""
+        try:
+            package = importlib.import_module(self.module.partition(".")[0])
+        except ImportError:
+            return None
+        version = getattr(package, "__version__", None)
+        return None if version is None else Runtime(self.distribution, str(version))
 
     def load(self, model: bytes, threads: int) -> TfliteInterpreter:
         """Load a model; see `InterpreterPlug.load`."""
@@ -72,10 +70,8 @@ class TflitePlug:
         return TfliteInterpreter(interpreter)
 
 
-LITERT = TflitePlug("litert", "ai-edge-litert", "ai_edge_litert.interpreter", "pip install ai-edge-litert")
-TFLITE_RUNTIME = TflitePlug(
-    "tflite-runtime", "tflite-runtime", "tflite_runtime.interpreter", "pip install tflite-runtime==2.14.0 'numpy<2'"
-)
+LITERT = TflitePlug(**vars(LITERT_PACKAGE))
+TFLITE_RUNTIME = TflitePlug(**vars(TFLITE_RUNTIME_PACKAGE))
 
 
 class TfliteInterpreter:
