@@ -10,12 +10,20 @@ from .page import write_page
 BENCHMARKS = (
     "demo",
     "overhead",
+    "area_resize",
     "cold_start",
+    "fresh_frames",
+    "codec_speed",
+    "against_peers",
+    "soak",
+    "gate",
+    "quantization",
     "shrink_latency",
     "light_path",
     "lightlayers",
     "spatial_pairs",
     "activation_pruning",
+    "deep_compression",
     "newcomer",
 )
 

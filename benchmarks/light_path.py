@@ -82,7 +82,7 @@ def run_path(path: LightPath, quick: bool) -> dict[str, Any]:
     from edge_sdk_converters.source import accuracy
 
     data, test = learning_set("digits" if quick else path.data, limit=20 if quick else None)
-    base = _base(path, data, quick)
+    base = trained_base(path, data, quick)
     share = path.limit / count_parameters(base)
     recipe = _recipe(path, share, quick)
 
@@ -120,7 +120,9 @@ def build_plain(shape: tuple[int, int, int], classes: int, widths: tuple[int, ..
     return keras.Model(image, layers.Dense(classes, activation="softmax", name="classes")(x), name="plain")
 
 
-def _base(path: LightPath, data: LearningData, quick: bool) -> keras.Model:
+def trained_base(path: LightPath, data: LearningData, quick: bool) -> keras.Model:
+    """The plain network that a path begins with, kept between runs; quickly, after an epoch."""
+
     def train() -> keras.Model:
         import keras
 

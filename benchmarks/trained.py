@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk_runtime.files import write_atomically
+
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["CACHE", "kept"]
+__all__ = ["CACHE", "kept", "kept_row"]
 
 CACHE = Path(__file__).parent / ".cache"
 """Delete it to train everything anew."""
@@ -28,8 +30,7 @@ def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model
     """
     import keras
 
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    path = CACHE / f"{name}-{digest}.keras"
+    path = CACHE / f"{name}-{_digest(settings)}.keras"
     if path.exists():
         return keras.models.load_model(path, compile=False)  # the loss it learnt with is of no use here
     model = train()
@@ -40,3 +41,25 @@ def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model
         model.save(unfinished)
     unfinished.replace(path)
     return model
+
+
+def kept_row(name: str, settings: Mapping[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A row that takes minutes of training, from the cache where one of the same settings is there.
+
+    Args:
+        name: What it is called.
+        settings: Everything that decides what comes out; another value is another row.
+        measure: Gives the row; its values are what JSON can hold.
+    """
+    path = CACHE / f"{name}-{_digest(settings)}.json"
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        return found
+    row = measure()
+    CACHE.mkdir(exist_ok=True)
+    write_atomically(path, json.dumps(row).encode())
+    return row
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

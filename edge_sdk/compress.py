@@ -9,6 +9,7 @@ from importlib import metadata
 
 import keras
 
+from edge_sdk_converters.compat import recipe_for_runtimes, require_recipe
 from edge_sdk_converters.keras_file import ModelCard
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.pipeline import Compressed, run_recipe
@@ -16,6 +17,7 @@ from edge_sdk_converters.recipe import Recipe
 from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classifier
 from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
 from edge_sdk_runtime import Bundle, Color, PreprocessSpec, ResizeMode
+from edge_sdk_runtime.gate import Runtime
 
 from .data import Prepared, Splits, prepare
 from .errors import DataError
@@ -50,6 +52,7 @@ def compress(
     name: str,
     forms: tuple[str, ...] = (),
     input_range: InputRange | None = None,
+    runtimes: tuple[Runtime, ...] = (),
     prepared: tuple[Prepared, Prepared] | None = None,
     told: Told | None = None,
 ) -> CompressedBundle:
@@ -63,12 +66,15 @@ def compress(
         name: What the bundle is called.
         forms: Inference forms, the default first; where empty, staged if the model has stages, else fused.
         input_range: Pixel values a foreign model was trained on; found out where None.
+        runtimes: Releases of interpreters that must run the bundle; the recipe takes the form of its quantization that they
+            compute rightly.
         prepared: Training and validation images under the card's preprocessing, where the caller has them already.
         told: Told what is being done, and how far.
 
     Raises:
         DataError: The images' classes are not the model's.
         ModelError: The model cannot be taken or rewritten.
+        CompatibilityError: One of the runtimes cannot run what the recipe asks for.
         ProofError: The bundle does not reproduce its golden vectors.
     """
     if splits.labels != card.labels:
@@ -79,17 +85,22 @@ def compress(
     train, validation = prepared or _prepare(splits, card.preprocess, told)
     adopted = adopt(model, examples(validation), len(card.labels), input_range)
     data = LearningData(examples(train), examples(validation), augmentation_for(card.flips))
+    recipe = recipe_for_runtimes(recipe, runtimes)
+    require_recipe(adopted.model, recipe, train.x, runtimes)
     compressed = run_recipe(adopted.model, recipe, data, seed=card.seed, progress=told)
     request = BundleRequest(
         name=name,
         labels=card.labels,
         preprocess=card.preprocess,
         model=compressed.model,
-        quantize=recipe.quantize,
+        quantize=compressed.quantize,
         calibration=train.x,
         held_out=HeldOut(splits.test, splits.test.targets, splits.name),
         forms=forms,
         provenance=_provenance(model, card, recipe),
+        runtimes=runtimes,
+        storage=recipe.storage,
+        ranges=compressed.quantization.ranges if compressed.quantization else {},
     )
     bundle = build_bundle(request, _measuring(told))
     return CompressedBundle(bundle, adopted, compressed)

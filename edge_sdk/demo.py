@@ -93,7 +93,10 @@ def _bundle(
         if told:
             told(f"time the {title} bundle", done, planned)
 
-    return measure(title, result.bundle, splits.test, passes=result.compressed.reports, progress=timed)
+    done = result.compressed
+    return measure(
+        title, result.bundle, splits.test, passes=done.reports, quantization=done.quantization, progress=timed
+    )
 
 
 def _sample(splits: Splits, folder: Path) -> Path:

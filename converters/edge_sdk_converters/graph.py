@@ -109,8 +109,9 @@ def rebuild(graph: Graph, replace: Callable[[keras.Operation], Sequence[keras.La
     Args:
         graph: What `trace` returned. Its layers stay untouched.
         replace: Asked once per layer or operation. `None` keeps it as a copy with the same weights; a list of layers
-            takes its place, applied one after the other. The first receives every argument of the call. A layer that
-            is used twice is replaced once, and its replacement is used twice.
+            takes its place, applied one after the other. The first receives every argument of the call. Of an empty
+            list nothing takes its place: its first argument goes on. A layer that is used twice is replaced once, and
+            its replacement is used twice.
 
     Returns:
         The new model, built but not compiled; shapes, dtypes and names of the inputs are those of the graph.
@@ -124,8 +125,8 @@ def rebuild(graph: Graph, replace: Callable[[keras.Operation], Sequence[keras.La
             replacement = replace(call.layer)
             kept |= {id(call.layer)} if replacement is None else set()
             successors[id(call.layer)] = [_copy(call.layer)] if replacement is None else replacement
-        first, *others = successors[id(call.layer)]
         args, kwargs = _translate((call.args, call.kwargs), tensors)
+        first, *others = successors[id(call.layer)] or [_pass_on]
         result = first(*args, **kwargs)
         for layer in others:
             result = layer(result)
@@ -315,6 +316,10 @@ def _model(inputs: Sequence[keras.KerasTensor], outputs: Sequence[keras.KerasTen
     """One tensor is passed as itself, so that `model(x)` takes and returns one tensor."""
     first, last = (side[0] if len(side) == 1 else list(side) for side in (inputs, outputs))
     return keras.Model(first, last, name=name)
+
+
+def _pass_on(value: Any, *_: Any, **__: Any) -> Any:
+    return value
 
 
 def _copy(layer: keras.Operation, name: str | None = None) -> keras.Operation:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import keras
 
+from .cluster.apply import ClusterResult, LayerSharing, cluster
+from .cluster.config import ClusterConfig
 from .factorize.apply import FactorizeResult, LayerChange, factorize
 from .factorize.config import FactorizeConfig
 from .learning import PassContext
@@ -18,7 +20,7 @@ from .recover.apply import recover
 from .sparsify.apply import sparsify
 from .sparsify.config import SparsifyConfig
 
-__all__ = ["CyclePass", "FactorizePass", "Pass", "PassOutcome", "PrunePass", "SparsifyPass", "pass_for"]
+__all__ = ["ClusterPass", "CyclePass", "FactorizePass", "Pass", "PassOutcome", "PrunePass", "SparsifyPass", "pass_for"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,18 @@ class SparsifyPass:
         return PassOutcome(result.model, tuple(lines))
 
 
+@dataclass(frozen=True)
+class ClusterPass:
+    """Weight sharing: few values per layer."""
+
+    config: ClusterConfig
+
+    def apply(self, model: keras.Model, context: PassContext) -> PassOutcome:
+        """Replace weights by the nearest of the values that their layer shares."""
+        result = cluster(model, self.config, context.data, context.told)
+        return PassOutcome(result.model, tuple(map(_shared, result.layers)) + _unfolded(result))
+
+
 def pass_for(config: PassConfig) -> Pass:
     """The pass that a configuration belongs to.
 
@@ -131,8 +145,10 @@ def pass_for(config: PassConfig) -> Pass:
         return CyclePass(config)
     if isinstance(config, SparsifyConfig):
         return SparsifyPass(config)
+    if isinstance(config, ClusterConfig):
+        return ClusterPass(config)
     raise TypeError(
-        "A rewriting pass must be factorize, prune, cycle or sparsify. "
+        "A rewriting pass must be factorize, prune, cycle, sparsify or cluster. "
         f"Received: {type(config).__name__}. See Recipe.rewrites."
     )
 
@@ -172,3 +188,18 @@ def _kept(result: PruneResult) -> tuple[str, ...]:
 
 def _round(number: int, done: CycleRound) -> str:
     return f"round {number}: {', '.join(_narrowed(done.layers)) or 'nothing → the end'}"
+
+
+def _shared(layer: LayerSharing) -> str:
+    zeros = f" and {layer.zeros:,} zeros" if layer.zeros else ""
+    return (
+        f"{layer.name}: {layer.weights:,} weights of {layer.values:,} values{zeros}, {layer.bits:.3g} bits, "
+        f"at least {layer.coded_bytes:,} bytes coded, error {layer.error:.1%}"
+    )
+
+
+def _unfolded(result: ClusterResult) -> tuple[str, ...]:
+    """What the converter may still scale, and what all layers come to."""
+    total = sum(layer.coded_bytes for layer in result.layers)
+    lines = tuple(f"{name} is not folded: {reason}" for name, reason in result.unfolded)
+    return (*lines, f"all: at least {total:,} bytes coded")

@@ -25,10 +25,12 @@ from typing import Any
 
 import tomli_w
 
+from .cluster.config import ClusterConfig
 from .config_tables import as_table, check_keys, from_table, read_value
 from .errors import RecipeError
 from .factorize.config import FactorizeConfig, Method
-from .prune.config import ActivationCycleConfig, PruneConfig
+from .pack.config import Storage, parse_storage
+from .prune.config import ActivationCycleConfig, PruneConfig, Unknown
 from .quantize import QuantizeConfig, QuantizeMode
 from .recover.config import RecoverConfig
 from .sparsify.config import SparsifyConfig
@@ -40,7 +42,7 @@ else:
 
 __all__ = ["BUILT_IN", "PassConfig", "Recipe", "Step", "load_recipe"]
 
-PassConfig = FactorizeConfig | PruneConfig | ActivationCycleConfig | SparsifyConfig | QuantizeConfig
+PassConfig = FactorizeConfig | PruneConfig | ActivationCycleConfig | SparsifyConfig | ClusterConfig | QuantizeConfig
 """What a pass can be asked to do."""
 
 _KINDS: dict[str, type[PassConfig]] = {
@@ -48,6 +50,7 @@ _KINDS: dict[str, type[PassConfig]] = {
     "prune": PruneConfig,
     "cycle": ActivationCycleConfig,
     "sparsify": SparsifyConfig,
+    "cluster": ClusterConfig,
     "quantize": QuantizeConfig,
 }
 
@@ -78,13 +81,16 @@ class Recipe:
         name: What it is called.
         description: What it buys, in a sentence.
         steps: Passes in the order in which they run; a quantize pass is the last.
+        storage: How the bundle stores the models.
     """
 
     name: str
     description: str = ""
     steps: tuple[Step, ...] = ()
+    storage: Storage = Storage.PLAIN
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "storage", parse_storage(self.storage))
         for step in self.steps[:-1]:
             if isinstance(step.config, QuantizeConfig):
                 raise RecipeError(
@@ -94,7 +100,7 @@ class Recipe:
         if self.steps and isinstance(self.steps[-1].config, QuantizeConfig) and self.steps[-1].recover:
             raise RecipeError(
                 f"quantize takes no recovery, since an exported file cannot be trained. Received: {self.name} with recover. "
-                "Recover after the pass before it."
+                "Recover after the pass before it, or write aware = { epochs = 2 } in the quantize pass."
             )
 
     @property
@@ -111,7 +117,8 @@ class Recipe:
     def to_toml(self) -> str:
         """The recipe as TOML; `from_toml` gives an equal recipe back."""
         passes = [_pass_table(step) for step in self.steps]
-        return tomli_w.dumps({"name": self.name, "description": self.description, "pass": passes})
+        storage = {} if self.storage is Storage.PLAIN else {"storage": self.storage.value}
+        return tomli_w.dumps({"name": self.name, "description": self.description, **storage, "pass": passes})
 
     @classmethod
     def from_toml(cls, text: str, source: str = "recipe") -> Recipe:
@@ -128,13 +135,15 @@ class Recipe:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"A recipe must be TOML. Received: {source} ({error}). Mend that line.") from error
-        check_keys(document, ("name", "description", "pass"), source)
+        check_keys(document, ("name", "description", "storage", "pass"), source)
         passes = document.get("pass", [])
         if not isinstance(passes, list) or not all(isinstance(entry, dict) for entry in passes):
             raise RecipeError(f"pass must be a list of tables. Received: {source}. Begin every pass with [[pass]].")
         steps = tuple(_step(entry, f"{source}, pass {number}") for number, entry in enumerate(passes, 1))
         name = read_value(str, document.get("name", Path(source).stem), f"{source}: name")
-        return cls(name, read_value(str, document.get("description", ""), f"{source}: description"), steps)
+        description = read_value(str, document.get("description", ""), f"{source}: description")
+        storage = read_value(Storage, document.get("storage", Storage.PLAIN.value), f"{source}: storage")
+        return cls(name, description, steps, storage)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -181,25 +190,26 @@ BUILT_IN: Mapping[str, Recipe] = {
             "small",
             "A third of the channels removed, layers factorized, int8: small and fast, for a point or two of accuracy.",
             (
-                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=8)),
+                Step(PruneConfig(fraction=0.3, unknown=Unknown.KEEP), RecoverConfig(epochs=8)),
                 Step(FactorizeConfig(Method.TUCKER, energy=0.8), RecoverConfig(epochs=8)),
                 _INT8,
             ),
         ),
         Recipe(
             "smallest",
-            "Half of the channels removed in two rounds, layers factorized hard, int8: for the tightest storage.",
+            "Half of the channels removed in two rounds, layers factorized hard, int8, stored coded: for the tightest storage.",
             (
-                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
-                Step(PruneConfig(fraction=0.3), RecoverConfig(epochs=10)),
+                Step(PruneConfig(fraction=0.3, unknown=Unknown.KEEP), RecoverConfig(epochs=10)),
+                Step(PruneConfig(fraction=0.3, unknown=Unknown.KEEP), RecoverConfig(epochs=10)),
                 Step(FactorizeConfig(Method.TUCKER, energy=0.7), RecoverConfig(epochs=10)),
                 _INT8,
             ),
+            Storage.CODED,
         ),
         Recipe(
             "fast",
             "Half of the channels removed, int8, no layer split in two: for the lowest latency.",
-            (Step(PruneConfig(fraction=0.5, multiple=8), RecoverConfig(epochs=10)), _INT8),
+            (Step(PruneConfig(fraction=0.5, multiple=8, unknown=Unknown.KEEP), RecoverConfig(epochs=10)), _INT8),
         ),
     )
 }

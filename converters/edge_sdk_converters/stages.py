@@ -17,7 +17,7 @@ from .layers import PrototypeSimilarity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Stages", "has_stages", "split_stages"]
+__all__ = ["Stages", "has_stages", "layers_after_encoder", "split_stages"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,18 @@ class Stages:
 def has_stages(model: keras.Model) -> bool:
     """Whether the model compares embeddings with prototypes, so that it can be taken apart."""
     return any(isinstance(layer, PrototypeSimilarity) for layer in model.layers)
+
+
+def layers_after_encoder(model: keras.Model) -> tuple[str, ...]:
+    """Names of the layers that stay in float32 whatever the encoder is quantized to; none where the model has no stages.
+
+    Cosines of near classes differ by a few of int8's steps, and the head magnifies those differences; all of it together
+    costs less than one convolution. So the fused form computes it in float32, as the staged form does.
+    """
+    if not has_stages(model):
+        return ()
+    encoder = {layer.name for layer in split_stages(model).encoder.layers}
+    return tuple(layer.name for layer in model.layers if layer.name not in encoder)
 
 
 def split_stages(model: keras.Model) -> Stages:

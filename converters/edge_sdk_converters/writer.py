@@ -18,16 +18,23 @@ from edge_sdk_runtime.manifest import FusedForm, Measured, StagedForm, Tolerance
 from edge_sdk_runtime.pipelines import make_pipeline
 from edge_sdk_runtime.verify import GoldenVectors
 
+from .compat import require_runtimes
 from .cost import count_macs, count_parameters
 from .errors import ModelError, ProofError
 from .evaluate import Frames, evaluate
+from .pack import pack
+from .pack.config import Storage
 from .quantize import QuantizeConfig, QuantizeMode, quantize
+from .quantize.calibrate import Range
+from .quantize.places import layer_names, read_places
 from .source import is_opaque
-from .stages import Stages, has_stages, split_stages
+from .stages import Stages, has_stages, layers_after_encoder, split_stages
 from .tflite import export_tflite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edge_sdk_runtime.gate import Runtime
 
 __all__ = ["BundleRequest", "HeldOut", "build_bundle"]
 
@@ -65,6 +72,9 @@ class BundleRequest:
         held_out: What accuracy is measured on; at least one frame.
         forms: Inference forms, the default first; where empty, staged if the model has stages, else fused.
         provenance: Recipe, versions and source, as text.
+        ranges: Learnt ranges of activations by layer, where the model was fine-tuned for its quantization.
+        runtimes: Releases of interpreters that must run the bundle, besides the one that proves it here.
+        storage: How the bundle stores the models.
     """
 
     name: str
@@ -76,6 +86,9 @@ class BundleRequest:
     held_out: HeldOut
     forms: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    runtimes: tuple[Runtime, ...] = ()
+    storage: Storage = Storage.PLAIN
 
 
 def build_bundle(request: BundleRequest, progress: Callable[[int, int], None] | None = None) -> Bundle:
@@ -93,22 +106,33 @@ def build_bundle(request: BundleRequest, progress: Callable[[int, int], None] | 
         ModelError: The form asked for is not to be had from this model.
         ExportError: The TFLite converter refuses the model.
         QuantizationError: The quantizer does.
+        CompatibilityError: One of the runtimes asked for does not run what would be written.
         ProofError: The runtime computes something else than the model, or does not reproduce the golden vectors.
     """
     draft, members = _draft(request)
+    models = {name: content for name, content in members.items() if name.endswith(".tflite")}
+    draft = dataclasses.replace(draft, requires=require_runtimes(models, request.runtimes))
+    members = _stored(members, request.storage)
     bundle = Bundle.build(draft, members)
     plug = choose_interpreter()
     golden = _golden(bundle, request)
-    if request.quantize.mode is QuantizeMode.FLOAT32:
+    if not request.quantize.quantizes:
         _compare_with_keras(request, golden)
     evaluation = evaluate(bundle, request.held_out.frames, request.held_out.targets, progress=progress)
     manifest = dataclasses.replace(
         draft,
         measured=dataclasses.replace(draft.measured, accuracy=evaluation.accuracy),
-        tolerances=_tolerances(golden, request.quantize.mode),
+        tolerances=_tolerances(golden, request.quantize),
         interpreters=(f"{plug.name} {plug.version()}",),
     )
     return _proven(Bundle.build(manifest, {**members, GOLDEN: _npz(golden.arrays())}))
+
+
+def _stored(members: Mapping[str, bytes], storage: Storage) -> dict[str, bytes]:
+    """The members as the bundle stores them: where that is coded, every .tflite file packed."""
+    if storage is Storage.PLAIN:
+        return dict(members)
+    return {name: pack(content).content if name.endswith(".tflite") else content for name, content in members.items()}
 
 
 def _proven(bundle: Bundle) -> Bundle:
@@ -159,23 +183,23 @@ def _draft(request: BundleRequest) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def _fused(request: BundleRequest, members: dict[str, bytes]) -> FusedForm:
+    exported = export_tflite(request.model)
+    after = layers_after_encoder(request.model) if request.quantize.quantizes else ()
+    known = layer_names(read_places(exported)) if after else ()
     members["classifier.tflite"] = quantize(
-        export_tflite(request.model), request.quantize, request.calibration, _after_encoder(request.model)
+        exported,
+        request.quantize,
+        request.calibration,
+        [name for name in after if name in known],
+        ranges=request.ranges,
     )
     return FusedForm("classifier.tflite")
 
 
-def _after_encoder(model: keras.Model) -> list[str]:
-    """Layers that the fused form computes in float32, as the staged form does.
-
-    Cosines of near classes differ by a few of int8's steps, and the head magnifies those differences; all of it together
-    costs less than one convolution.
-    """
-    if not has_stages(model):
-        return []
-    stages = split_stages(model)
-    encoder = {layer.name for layer in stages.encoder.layers}
-    return [layer.name for layer in model.layers if layer.name not in encoder]
+def _of_encoder(config: QuantizeConfig, model: keras.Model) -> QuantizeConfig:
+    """The configuration without layers that the encoder's file does not hold."""
+    after = layers_after_encoder(model)
+    return dataclasses.replace(config, layers={name: mode for name, mode in config.layers.items() if name not in after})
 
 
 def _staged(request: BundleRequest, members: dict[str, bytes]) -> StagedForm:
@@ -185,7 +209,10 @@ def _staged(request: BundleRequest, members: dict[str, bytes]) -> StagedForm:
             f"Received: '{request.model.name}' without one. Use --form fused, or train with edge-sdk train."
         )
     stages = split_stages(request.model)
-    members["encoder.tflite"] = quantize(export_tflite(stages.encoder), request.quantize, request.calibration)
+    config = _of_encoder(request.quantize, request.model)
+    members["encoder.tflite"] = quantize(
+        export_tflite(stages.encoder), config, request.calibration, ranges=request.ranges
+    )
     members["prototypes.npy"] = _npy(stages.prototypes)
     head, members[head] = _head(stages)
     return StagedForm("encoder.tflite", "prototypes.npy", stages.prototype_labels, stages.similarity, head)
@@ -231,13 +258,14 @@ def _compare_with_keras(request: BundleRequest, golden: GoldenVectors) -> None:
         )
 
 
-def _tolerances(golden: GoldenVectors, mode: QuantizeMode) -> Tolerances:
+def _tolerances(golden: GoldenVectors, config: QuantizeConfig) -> Tolerances:
     """How far another machine or runtime may be.
 
     Float kernels differ in the order of their sums; int8 kernels also in how they round, which moves a whole step in a
     layer and a few steps at the end.
     """
-    share = 1e-3 if mode is QuantizeMode.FLOAT32 else 0.08
+    exact = {config.mode, *config.layers.values()} <= {QuantizeMode.FLOAT32, QuantizeMode.FLOAT16}
+    share = 1e-3 if exact else 0.08
 
     def scaled(stage: str) -> float:
         rows = golden.expected.get(stage)

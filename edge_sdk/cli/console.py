@@ -15,11 +15,12 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from edge_sdk_converters.pipeline import PassReport
+    from edge_sdk_converters.quantize.plan import Quantization
 
     from ..data import Splits
     from ..report.measure import BundleResult
 
-__all__ = ["command", "passes_table", "results_table", "say", "tell_skipped", "working"]
+__all__ = ["command", "passes_table", "quantization_lines", "results_table", "say", "tell_skipped", "working"]
 
 Told = Callable[[str, int, int], None]
 
@@ -111,6 +112,12 @@ def passes_table(reports: Sequence[PassReport]) -> None:
             f"{report.after.accuracy:.2%}",
         )
     Console().print(table)
+
+
+def quantization_lines(quantization: Quantization | None) -> None:
+    """Say what quantizing costs and buys, layer by layer where that was measured."""
+    if quantization:
+        say(*quantization.details)
 
 
 def command(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .console import command, passes_table, results_table, say, tell_skipped, working
+from .console import command, passes_table, quantization_lines, results_table, say, tell_skipped, working
 from .options import Json, Limit, Seed, Strict
 
 __all__ = ["demo"]
@@ -48,5 +48,6 @@ def demo(
         say(json.dumps(figures(outcome.results), ensure_ascii=False, indent=2))
         return
     passes_table(outcome.results[-1].passes)
+    quantization_lines(outcome.results[-1].quantization)
     results_table(outcome.results)
     say(f"Report:  {outcome.report}", "Next:", *(f"  {line}" for line in outcome.next_commands))

@@ -16,7 +16,7 @@ import typer
 from edge_sdk_devices.errors import EdgeSdkError
 from edge_sdk_runtime.errors import EdgeRuntimeError
 
-from . import compress, demo, evaluate, report, train
+from . import compress, demo, evaluate, pack, report, train
 
 __all__ = ["app", "main"]
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo.demo, train.train, compress.compress, evaluate.evaluate, report.report):
+for verb in (demo.demo, train.train, compress.compress, evaluate.evaluate, report.report, pack.pack):
     app.command()(verb)
 
 

@@ -18,6 +18,7 @@ from .svg import legible
 from .tables import comparison
 
 if TYPE_CHECKING:
+    from edge_sdk_converters.quantize.plan import Quantization
     from edge_sdk_runtime.manifest import Manifest
 
     from .measure import BundleResult
@@ -54,6 +55,11 @@ def write_report(
             f"<header><h1>{_text(title)}</h1>\n<p class='verdict'>{_text(verdict(results))}</p></header>",
             _section("Comparison", _comparison(results), _list(notes)),
             *(_section(f"What each pass did: {each.title}", _passes(each)) for each in results if each.passes),
+            *(
+                _section(f"Quantization: {each.title}", _quantization(each.quantization))
+                for each in results
+                if each.quantization
+            ),
             _section("Plots", f"<div class='plots'>{''.join(_plots(results))}</div>"),
             *(_section(f"Bundle: {each.title}", _about(each)) for each in results),
             _section("Next", _pre("\n".join(next_commands))) if next_commands else "",
@@ -141,6 +147,23 @@ def _passes(result: BundleResult) -> str:
     steps = accuracy_by_pass(result) or ""
     figure = _figure(steps, "Accuracy on the validation images, and parameters, after each pass.")
     return f"{_table(head, rows)}<div class='plots'>{figure}<div>{''.join(details)}</div></div>"
+
+
+def _quantization(account: Quantization) -> str:
+    """What it comes to, and what quantizing each layer alone costs where that was measured."""
+    head = ("layer", "quantized alone as", "operators", "outputs above their error", "accuracy", "kept in")
+    rows = [
+        (
+            layer.name,
+            layer.mode.value,
+            ", ".join(layer.operators),
+            f"{layer.snr_db:.0f} dB",
+            f"{layer.accuracy:.2%}",
+            "float32" if layer.name in account.float_layers else "",
+        )
+        for layer in account.sensitivities
+    ]
+    return _list(account.summary) + (_table(head, rows) if rows else "")
 
 
 def _costs(parameters: int, macs: int, tflite_bytes: int) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_sdk_converters.pipeline import PassReport
+    from edge_sdk_converters.quantize.plan import Quantization
 
 __all__ = ["BundleResult", "check_labels", "load_again", "measure"]
 
@@ -36,6 +37,7 @@ class BundleResult:
         evaluation: Accuracy, confusion and latency on held-out images.
         embeddings: `float32 [M, D]` of the first M held-out images, where the bundle has a staged form.
         passes: What each pass did, where the bundle was compressed just now.
+        quantization: What quantizing it costs and buys, likewise.
     """
 
     title: str
@@ -44,6 +46,7 @@ class BundleResult:
     evaluation: Evaluation
     embeddings: NDArray[np.float32] | None = None
     passes: tuple[PassReport, ...] = ()
+    quantization: Quantization | None = None
 
 
 def measure(
@@ -52,6 +55,7 @@ def measure(
     images: ImageSet,
     *,
     passes: tuple[PassReport, ...] = (),
+    quantization: Quantization | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BundleResult:
     """Run a bundle on held-out images.
@@ -61,12 +65,13 @@ def measure(
         bundle: An opened bundle.
         images: Held-out images with the bundle's classes.
         passes: What each pass did, for the report.
+        quantization: What quantizing it costs and buys, likewise.
         progress: Told how many images are classified.
     """
     evaluation = evaluate(bundle, images, images.targets, progress=progress)
     first = images.take(np.arange(min(_MAP_IMAGES, len(images))))
     embeddings = embed(bundle, first) if bundle.manifest.staged else None
-    return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes)
+    return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes, quantization)
 
 
 def load_again(source: str, bundle: Bundle, *, strict: bool, progress: Callable[[int, int], None] | None) -> Splits:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_sdk_runtime.cli.text import format_bytes, format_ns
+from edge_sdk_runtime.manifest import FileEntry
 
 from .measure import BundleResult
 
@@ -32,11 +33,13 @@ def comparison(results: Sequence[BundleResult]) -> list[Row]:
     Stages that only some of the bundles have are shown as `–` for the others.
     """
     measured = [result.bundle.manifest.measured for result in results]
+    stored = tuple(map(_stored, results))
     rows = [
         Row("accuracy on held-out images", tuple(f"{result.evaluation.accuracy:.2%}" for result in results)),
         Row("parameters", tuple(_count(each.parameters) for each in measured)),
         Row("multiply-accumulates", tuple(_count(each.macs) for each in measured)),
         Row(".tflite size", tuple(format_bytes(each.tflite_bytes) for each in measured)),
+        *([Row("stored in the bundle as", stored)] if any("coded" in each for each in stored) else []),
         Row("bundle size", tuple(format_bytes(result.bundle_bytes) for result in results)),
     ]
     stages = dict.fromkeys(stage for result in results for stage in result.evaluation.latency if stage != "total")
@@ -56,11 +59,27 @@ def as_json(results: Sequence[BundleResult]) -> list[dict[str, Any]]:
             "parameters": result.bundle.manifest.measured.parameters,
             "macs": result.bundle.manifest.measured.macs,
             "tflite_bytes": result.bundle.manifest.measured.tflite_bytes,
+            "stored_bytes": _stored_bytes(result),
             "bundle_bytes": result.bundle_bytes,
             "latency": {stage: vars(summary) for stage, summary in result.evaluation.latency.items()},
         }
         for result in results
     ]
+
+
+def _default_models(result: BundleResult) -> list[FileEntry]:
+    manifest = result.bundle.manifest
+    return [entry for name, entry in manifest.files.items() if name in manifest.default_models]
+
+
+def _stored_bytes(result: BundleResult) -> int:
+    """What the default form's models occupy in the bundle."""
+    return sum(entry.size_bytes for entry in _default_models(result))
+
+
+def _stored(result: BundleResult) -> str:
+    coded = any(entry.rebuilt for entry in _default_models(result))
+    return f"{format_bytes(_stored_bytes(result))}, {'coded' if coded else 'plain'}"
 
 
 def _count(number: int | None) -> str:

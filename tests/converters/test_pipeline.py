@@ -11,16 +11,17 @@ import pytest
 
 from edge_sdk.compress import CompressedBundle
 from edge_sdk_converters import learning, passes, pipeline
+from edge_sdk_converters.cluster.config import ClusterConfig
 from edge_sdk_converters.cost import count_macs, count_parameters, layer_macs
 from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.factorize.config import FactorizeConfig, Method, RankRule
 from edge_sdk_converters.graph import trace
 from edge_sdk_converters.keras_file import load_keras
 from edge_sdk_converters.learning import LearningData, PassContext
-from edge_sdk_converters.passes import CyclePass, FactorizePass, PrunePass, SparsifyPass, pass_for
+from edge_sdk_converters.passes import ClusterPass, CyclePass, FactorizePass, PrunePass, SparsifyPass, pass_for
 from edge_sdk_converters.pipeline import Figures, run_recipe
 from edge_sdk_converters.prune.config import ActivationCycleConfig, PruneConfig
-from edge_sdk_converters.quantize import QuantizeConfig
+from edge_sdk_converters.quantize import AwareConfig, QuantizeConfig, QuantizeMode
 from edge_sdk_converters.recipe import BUILT_IN, Recipe, Step
 from edge_sdk_converters.recover.config import RecoverConfig
 from edge_sdk_converters.source import accuracy
@@ -38,6 +39,7 @@ def figures_of(model: keras.Model, data: LearningData) -> Figures:
 def test_public_names() -> None:
     assert sorted(pipeline.__all__) == ["Compressed", "Figures", "PassReport", "run_recipe"]
     assert sorted(passes.__all__) == [
+        "ClusterPass",
         "CyclePass",
         "FactorizePass",
         "Pass",
@@ -54,7 +56,8 @@ def test_every_configuration_has_its_pass() -> None:
     assert pass_for(FactorizeConfig()) == FactorizePass(FactorizeConfig())
     assert pass_for(ActivationCycleConfig()) == CyclePass(ActivationCycleConfig())
     assert pass_for(SparsifyConfig()) == SparsifyPass(SparsifyConfig())
-    with pytest.raises(TypeError, match=r"factorize, prune, cycle or sparsify\. Received: QuantizeConfig"):
+    assert pass_for(ClusterConfig()) == ClusterPass(ClusterConfig())
+    with pytest.raises(TypeError, match=r"factorize, prune, cycle, sparsify or cluster\. Received: QuantizeConfig"):
         pass_for(QuantizeConfig())
 
 
@@ -88,8 +91,31 @@ def test_the_original_stays_as_it_was(compressed: CompressedBundle, classifier: 
 
 
 def test_a_recipe_of_nothing_gives_the_model_back(classifier: keras.Model, data: LearningData) -> None:
-    result = run_recipe(classifier, BUILT_IN["int8"], data)
+    result = run_recipe(classifier, BUILT_IN["none"], data)
     assert result.model is classifier and result.reports == ()
+    assert result.quantization is None and not result.quantize.quantizes
+
+
+def test_quantization_is_accounted_for(compressed: CompressedBundle) -> None:
+    account = compressed.compressed.quantization
+    assert account is not None and account.config == compressed.compressed.quantize == BUILT_IN["small"].quantize
+    assert account.accuracy_before == compressed.compressed.reports[-1].after.accuracy
+    assert account.tflite_bytes < account.tflite_bytes_before == compressed.compressed.reports[-1].after.tflite_bytes
+    assert account.details[0].startswith("static-int8: ") and account.ranges == {}
+
+
+def test_a_network_is_fine_tuned_for_its_quantization(classifier: keras.Model, data: LearningData) -> None:
+    config = QuantizeConfig(QuantizeMode.STATIC_INT8, 32, aware=AwareConfig(epochs=1, min_steps=0))
+    told: list[tuple[str, int, int]] = []
+    with weights_kept(classifier):
+        result = run_recipe(
+            classifier, Recipe("aware", steps=(Step(config),)), data, progress=lambda *what: told.append(what)
+        )
+    assert ("quantize: fine-tune", 1, 1) in told
+    assert result.quantization is not None and "stem_act" in result.quantization.ranges
+    assert not {"hidden", "scores", "similarity"} & set(result.quantization.ranges)  # they run in float32
+    assert result.quantization.accuracy >= result.quantization.accuracy_before - 0.1
+    assert count_parameters(result.model) < count_parameters(classifier)  # no batch normalisation is left
 
 
 def test_a_saved_model_is_quantized_or_refused_but_never_rewritten(tmp_path: Path, data: LearningData) -> None:
@@ -97,6 +123,10 @@ def test_a_saved_model_is_quantized_or_refused_but_never_rewritten(tmp_path: Pat
     opaque, _ = load_keras(tmp_path / "saved")
     result = run_recipe(opaque, BUILT_IN["int8"], data)
     assert (result.model, result.original, result.reports) == (opaque, None, ())
+    assert result.quantization is not None and result.quantize.mode is QuantizeMode.STATIC_INT8
+    aware = QuantizeConfig(QuantizeMode.STATIC_INT8, aware=AwareConfig())
+    with pytest.raises(ModelError, match=r"recipe tuned with aware fine-tuning\. Use --recipe int8"):
+        run_recipe(opaque, Recipe("tuned", steps=(Step(aware),)), data)
     with pytest.raises(ModelError, match=r"recipe small with prune, factorize\. Use --recipe int8") as caught:
         run_recipe(opaque, BUILT_IN["small"], data)
     assert_one_line(caught.value)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from edge_sdk_converters import recipe as module
 from edge_sdk_converters.budget import Budget
+from edge_sdk_converters.cluster.config import ClusterBudget, ClusterConfig, Form, Init
 from edge_sdk_converters.errors import RecipeError
 from edge_sdk_converters.factorize.config import FactorizeConfig, Method, RankRule
-from edge_sdk_converters.prune.config import ActivationCycleConfig, Criterion, PruneConfig
-from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
+from edge_sdk_converters.prune.config import ActivationCycleConfig, Criterion, PruneConfig, Unknown
+from edge_sdk_converters.quantize import AwareConfig, QuantizeConfig, QuantizeMode
 from edge_sdk_converters.recipe import BUILT_IN, Recipe, Step, load_recipe
 from edge_sdk_converters.recover.config import RecoverConfig
 from edge_sdk_converters.sparsify.config import Decay, Scope, SparsifyConfig
@@ -51,6 +52,7 @@ rewriting = st.one_of(
         criterion=st.sampled_from(Criterion),
         min_channels=counts,
         layer_fraction=shares,
+        unknown=st.sampled_from(Unknown),
         multiple=counts,
         skip=names,
     ),
@@ -58,9 +60,28 @@ rewriting = st.one_of(
     st.builds(ActivationCycleConfig, threshold=shares, distorted=st.booleans(), rounds=counts, training=recoveries),
     st.builds(SparsifyConfig, sparsity=shares, scope=st.sampled_from(Scope), decay=st.sampled_from(Decay)),
     st.builds(SparsifyConfig, pattern=st.just("2:4"), training=recoveries),
+    st.builds(
+        ClusterConfig,
+        form=st.sampled_from([Form.WEIGHTS, Form.KERNELS]),
+        layers=st.dictionaries(st.text(), st.integers(1, 8), max_size=2),
+        init=st.sampled_from(Init),
+        bias_bits=st.integers(0, 8),
+        budget=st.none() | st.builds(ClusterBudget, bytes=counts, accuracy_drop=st.none() | shares),
+    ),
 )
+integer_modes = st.sampled_from([mode for mode in QuantizeMode if mode.weight_bits])
 last_steps = st.builds(
-    Step, st.builds(QuantizeConfig, mode=st.sampled_from(QuantizeMode), calibration_images=counts), st.none()
+    Step,
+    st.builds(QuantizeConfig, mode=st.sampled_from(QuantizeMode), calibration_images=counts)
+    | st.builds(
+        QuantizeConfig,
+        mode=integer_modes,
+        layers=st.dictionaries(st.text(), st.sampled_from(QuantizeMode), max_size=2),
+        sensitivity=st.booleans(),
+        accuracy_drop=st.none() | shares,
+        aware=st.none() | st.builds(AwareConfig, epochs=counts),
+    ),
+    st.none(),
 )
 rewriting_steps = st.lists(st.builds(Step, rewriting, st.none() | recoveries), max_size=4).map(tuple)
 recipes = st.builds(
@@ -124,12 +145,15 @@ def test_a_recipe_that_says_nothing_leaves_the_model_in_float32() -> None:
     ("text", "message"),
     [
         ("name = ", "must be TOML"),
-        ("passes = []", r"Keys must be among name, description, pass\. Received: passes"),
+        ("passes = []", r"Keys must be among name, description, storage, pass\. Received: passes"),
         ("name = 5", "name must be of type str.*Received: 5"),
         ("description = true", "description must be of type str.*Received: True"),
         ("pass = 3", "pass must be a list of tables"),
         ('[pass]\nkind = "prune"', "pass must be a list of tables"),
-        ("[[pass]]", "kind must be one of factorize, prune, cycle, sparsify, quantize.*None in here.toml, pass 1"),
+        (
+            "[[pass]]",
+            "kind must be one of factorize, prune, cycle, sparsify, cluster, quantize.*None in here.toml, pass 1",
+        ),
         ('[[pass]]\nkind = "distil"', "kind must be one of.*'distil'"),
         ('[[pass]]\nkind = ["prune"]', r"kind must be one of.*\['prune'\]"),
         (f"{PRUNE}ratio = 0.5", "Keys must be among fraction, .*Received: ratio in here.toml, pass 1"),
@@ -148,7 +172,7 @@ def test_a_recipe_that_says_nothing_leaves_the_model_in_float32() -> None:
         (f"{PRUNE}recover = {{ distillation = 1.5 }}", "distillation must be between 0 and 1"),
         (f"{PRUNE}recover = {{ temperature = nan }}", "temperature and learning_rate must be above 0"),
         (f"{PRUNE}recover = {{ learning_rate = inf }}", "temperature and learning_rate must be above 0"),
-        (f'{QUANTIZE}mode = "int9"', "mode must be one of float32, dynamic-int8, static-int8.*'int9'"),
+        (f'{QUANTIZE}mode = "int9"', "mode must be one of float32, float16, dynamic-int8.*'int9'"),
         (f"{QUANTIZE}mode = 8", "mode must be one of"),
         (f"{QUANTIZE}calibration_images = 0", "calibration_images must be at least 1"),
         (f"{QUANTIZE}{PRUNE}", "quantize must be the last pass"),

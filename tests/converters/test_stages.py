@@ -23,7 +23,7 @@ def features_of(stages: Stages, batch: np.ndarray) -> np.ndarray:
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["Stages", "has_stages", "split_stages"]
+    assert sorted(module.__all__) == ["Stages", "has_stages", "layers_after_encoder", "split_stages"]
 
 
 @pytest.mark.parametrize("measure", Similarity)

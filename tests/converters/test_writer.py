@@ -193,8 +193,10 @@ def test_fused_and_staged_that_disagree_are_refused(
 ) -> None:
     """The fused model alone is calibrated with dark images, so that its activations are cut off."""
 
-    def quantize_badly(model: bytes, config: QuantizeConfig, calibration: np.ndarray, *rest: list[str]) -> bytes:
-        return quantize(model, config, calibration // 8 if rest else calibration, *rest)
+    def quantize_badly(
+        model: bytes, config: QuantizeConfig, calibration: np.ndarray, *rest: list[str], **options: object
+    ) -> bytes:
+        return quantize(model, config, calibration // 8 if rest else calibration, *rest, **options)
 
     monkeypatch.setattr(module, "quantize", quantize_badly)
     with pytest.raises(ProofError, match="Received: fused scores differs by") as caught:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -6,6 +7,9 @@ import pytest
 
 from edge_sdk.report.html import verdict, write_report
 from edge_sdk.report.measure import BundleResult
+from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
+from edge_sdk_converters.quantize.plan import Quantization
+from edge_sdk_converters.quantize.sensitivity import LayerSensitivity
 from tests.edge_sdk.test_tables import PASSES, make_result
 
 VOID = {"meta"}
@@ -58,6 +62,30 @@ def test_a_page_holds_every_bundle_and_its_plots(tmp_path: Path, count: int) -> 
     assert checker.tags.count("svg") == 2 + count + min(count, 2) + (count - 1)
     assert checker.text.count("Bundle: bundle 0") == 1
     assert page.count("What each pass did") == count - 1
+
+
+def test_a_page_says_what_quantizing_costs_layer_by_layer(tmp_path: Path) -> None:
+    layers = (
+        LayerSensitivity("conv", QuantizeMode.STATIC_INT8, ("CONV_2D",), 41.6, 0.9),
+        LayerSensitivity(ATTACK, QuantizeMode.STATIC_INT8, ("FULLY_CONNECTED", "SOFTMAX"), 7.4, 0.5),
+    )
+    account = Quantization(
+        config=QuantizeConfig(QuantizeMode.STATIC_INT8),
+        float_layers=(ATTACK,),
+        accuracy_before=0.91,
+        accuracy=0.9,
+        tflite_bytes_before=60_000,
+        tflite_bytes=20_000,
+        sensitivities=layers,
+        without_form=("leaky",),
+        unfolded_norms=("norm",),
+        ranges={},
+    )
+    _, checker = written(tmp_path, [dataclasses.replace(make_result(images=30), quantization=account)])
+    text = " ".join(checker.text)
+    assert "Quantization: float" in text and "91.00% → 90.00%" in text
+    assert "42 dB" in text and "7 dB" in text and "FULLY_CONNECTED, SOFTMAX" in text
+    assert "leaky has no useful static-int8 form" in text and "norm could not be folded" in text
 
 
 def test_a_page_asks_no_server_for_anything(tmp_path: Path) -> None:

@@ -92,8 +92,16 @@ def test_a_model_of_another_tool_is_compressed_too(
     compress = ["compress", path, "--data", photos, "--recipe", "int8", "-o", tmp_path / "plain.edge"]
     assert main([str(part) for part in compress]) == 0
     assert "--input-range to be sure" in capfd.readouterr().out  # two plain colours are told apart under any range
+    dynamic = tmp_path / "dynamic.toml"
+    dynamic.write_text('[[pass]]\nkind = "quantize"\nmode = "dynamic-int8"\n')
+    compress[5] = dynamic
     assert main([str(part) for part in (*compress, "--input-range", "0..1")]) == 0
-    assert "Pixels taken" not in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert "Pixels taken" not in told
+    assert "It runs on ai-edge-litert 1.0.0 and later.\nNot on tflite-runtime 2.14.0: FULLY_CONNECTED " in told
+    assert "For that, quantize with mode = 'dynamic-int8-tensor'." in told
+    assert main([str(part) for part in (*compress, "--runtime", "tflite-runtime==2.14.0")]) == 0
+    assert "It runs on ai-edge-litert 1.0.0 and later, tflite-runtime 2.13.0 and later.\n" in capfd.readouterr().out
     assert edge_run(["verify", str(tmp_path / "plain.edge")]) == 0
 
 
@@ -173,6 +181,14 @@ def test_recipes_with_mistakes(
     assert named in error
 
 
+def test_a_runtime_that_does_not_exist(photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = ["--runtime", "tflite-runtime==2.14.0", "--runtime", "tflite-runtime==3.0.0"]
+    compress = ["compress", tmp_path / "m.keras", "--data", photos, *wanted, "-o", tmp_path / "x.edge"]
+    error = refused(compress, capfd)
+    assert "must be one of tflite-runtime==2.13.0, 2.14.0; ai-edge-litert==1.0.0," in error
+    assert "Received: 'tflite-runtime==3.0.0'" in error
+
+
 def test_bundles_that_are_damaged_or_too_new(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path, image = tmp_path / "digits.edge", tmp_path / "digit.png"
     write_digit(image)
@@ -180,7 +196,7 @@ def test_bundles_that_are_damaged_or_too_new(tmp_path: Path, capfd: pytest.Captu
     damaged = {
         "truncated": content[: len(content) // 2],
         "altered": content.replace(digits_bundle().read("encoder.tflite")[-64:], bytes(64)),
-        "newer": content.replace(b'"schema_version": "1.0"', b'"schema_version": "9.0"'),
+        "newer": content.replace(b'"schema_version": "1.1"', b'"schema_version": "9.0"'),
         "no bundle": b"hello",
     }
     for what, altered in damaged.items():

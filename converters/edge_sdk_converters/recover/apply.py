@@ -3,17 +3,20 @@
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531): the student matches the teacher's
 softened probabilities, weighted by T² so that the gradient's scale does not depend on the temperature T.
 
-What a pass has set to zero stays zero: recovering a sparse network must not fill it up again.
+What a pass has set to zero stays zero, and weights that share a value go on sharing one: recovering a sparse network must not
+fill it up again, and one of few values must not get many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from ..cluster.hold import sharing_kept
 from ..sparsify.hold import zeros_kept
 from ..training import Augment, Examples, FitConfig, Progress, fit
 from .config import RecoverConfig
@@ -36,11 +39,13 @@ def recover(
     progress: Progress | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     keep_from: int = 0,
+    keep_shared: bool = True,
 ) -> None:
     """Fine-tune a network in place so that it agrees with labels and teacher again.
 
     Weights of dense and convolution kernels that are exactly zero at the beginning are so at the end, unless a kernel holds
-    nothing else. The weights are those of the epoch with the lowest validation loss, teacher's part included.
+    nothing else. Weights that share a value go on sharing one, which learns by the sum of their gradients. The weights are
+    those of the epoch with the lowest validation loss, teacher's part included.
 
     Args:
         student: Gives probabilities `[batch, classes]`.
@@ -53,6 +58,7 @@ def recover(
         progress: Told after every epoch.
         callbacks: Also called; what a pass does to the network while it recovers.
         keep_from: The first epoch, counted from 0, whose weights may be kept.
+        keep_shared: Whether weights that share a value go on doing so; a pass that changes single weights says no.
     """
     classes = int(student.output_shape[-1])
 
@@ -63,9 +69,9 @@ def recover(
     epochs = config.epochs_for(len(train.y))
     fit_config = FitConfig(epochs, config.learning_rate, config.batch_size, config.patience, seed, keep_from)
     loss = distillation_loss(config.distillation, config.temperature)
-    with zeros_kept(student):
+    with zeros_kept(student), sharing_kept(student) if keep_shared else nullcontext(student) as learner:
         fit(
-            student,
+            learner,
             train,
             validation,
             fit_config,

@@ -126,6 +126,7 @@ def _train(
         progress=progress,
         callbacks=[_Removal(targets, config, schedule)],
         keep_from=-(-schedule.end // epoch) - 1,
+        keep_shared=False,
     )
 
 

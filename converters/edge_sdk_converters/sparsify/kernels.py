@@ -49,6 +49,8 @@ def kernels_of(layers: Iterable[keras.Layer]) -> tuple[Kernel, ...]:
 def _of(layer: keras.Layer) -> Iterator[Kernel]:
     if isinstance(layer, keras.Model):
         yield from kernels_of(layer.layers)
+    elif isinstance(layer, keras.layers.Wrapper):
+        yield from _of(layer.layer)
     elif isinstance(layer, _SEPARABLE):
         yield Kernel(layer.name, layer.depthwise_kernel, None)
         yield Kernel(layer.name, layer.pointwise_kernel, -2)

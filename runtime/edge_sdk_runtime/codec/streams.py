@@ -8,34 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoders import Decoder, Deflate, Lzma, Repeat, Stored
 from .dictionary import Dictionary, load_dictionary
 from .fields import Cursor, corrupt
 
-__all__ = [
-    "LZMA_DICTIONARY_BYTES",
-    "LZMA_HEAD",
-    "LZMA_TAIL",
-    "Method",
-    "Stream",
-    "StreamEntry",
-    "lzma_filter",
-    "read_entry",
-]
-
-LZMA_DICTIONARY_BYTES = 1 << 18
-"""How far back LZMA may refer; the decoder allocates as much."""
-
-_PIECE = 1 << 15
-"""Coded bytes that a decompressor is given at a time: it keeps, and copies, what it has not used yet."""
-
-LZMA_HEAD = bytes(1)
-LZMA_TAIL = bytes(16)
-"""What is not stored of a LZMA stream: its first byte is always 0, and beyond the last that matters any will do."""
+__all__ = ["Method", "Stream", "StreamEntry", "read_entry"]
 
 
 class Method(IntEnum):
@@ -96,25 +77,6 @@ def read_entry(cursor: Cursor, plain_bytes: int, what: str) -> StreamEntry:
     dictionary = Method(min(method, Method.LZMA)).dictionary
     cut = cursor.number(len(dictionary.coded), "the bytes to cut from the dictionary") if dictionary else 0
     return StreamEntry(method, cursor.number(cursor.left, f"the coded length of {what}"), plain_bytes, cut)
-
-
-def lzma_filter(lc: int, lp: int, pb: int) -> dict[str, int]:
-    """The raw LZMA filter of a stream: no header, no end marker.
-
-    Args:
-        lc: Bits of the byte before that a literal's coding depends on.
-        lp: Bits of a literal's position that it depends on; `lc + lp` ≤ 4.
-        pb: Bits of the position that the choice between literal and match depends on, 0 to 4.
-    """
-    return {"id": lzma.FILTER_LZMA1, "dict_size": LZMA_DICTIONARY_BYTES, "lc": lc, "lp": lp, "pb": pb}
-
-
-class _Decoder(Protocol):
-    """The next bytes of a stream, at most as many as asked for; none at its end."""
-
-    def read(self, most: int) -> bytes: ...
-
-    def ended(self) -> bool: ...
 
 
 class Stream:
@@ -180,101 +142,22 @@ class Stream:
             raise corrupt(f"damaged {self._what} ({error})") from error
 
 
-def _decoder(entry: StreamEntry, coded: memoryview) -> _Decoder:
+def _decoder(entry: StreamEntry, coded: memoryview) -> Decoder:
     if entry.method == Method.STORED:
-        return _Stored(coded)
+        return Stored(coded)
     if entry.method == Method.REPEAT:
-        return _Repeat(coded)
+        return Repeat(coded)
     if entry.method == Method.DEFLATE:
-        return _Deflate(coded)
+        return Deflate(coded)
     if entry.method >= Method.LZMA:
-        return _Lzma(coded, _lzma_properties(entry.method))
+        return Lzma(coded, _lzma_properties(entry.method))
     dictionary = Method(entry.method).dictionary
     assert dictionary
     head = dictionary.coded[: len(dictionary.coded) - entry.cut_bytes]
-    return _Lzma(coded, dictionary.properties, head, dictionary.plain_bytes)
+    return Lzma(coded, dictionary.properties, head, dictionary.plain_bytes)
 
 
 def _lzma_properties(method: int) -> tuple[int, int, int]:
     rest, lc = divmod(method - Method.LZMA, 9)
     pb, lp = divmod(rest, 5)
     return lc, lp, pb
-
-
-class _Stored:
-    def __init__(self, coded: memoryview) -> None:
-        self._coded = coded
-
-    def read(self, most: int) -> bytes:
-        part, self._coded = self._coded[:most], self._coded[most:]
-        return bytes(part)
-
-    def ended(self) -> bool:
-        return not self._coded
-
-
-class _Repeat:
-    def __init__(self, coded: memoryview) -> None:
-        self._byte = bytes(coded)
-
-    def read(self, most: int) -> bytes:
-        return self._byte * most
-
-    def ended(self) -> bool:
-        return True
-
-
-class _Deflate:
-    def __init__(self, coded: memoryview) -> None:
-        self._coded = coded
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-
-    def read(self, most: int) -> bytes:
-        part = b""
-        while not part and not self._inflate.eof:
-            tail = self._inflate.unconsumed_tail
-            piece, self._coded = (tail, self._coded) if tail else (self._coded[:_PIECE], self._coded[_PIECE:])
-            part = self._inflate.decompress(piece, most)
-            if not piece:
-                break
-        return part
-
-    def ended(self) -> bool:
-        return not self.read(1) and self._inflate.eof and not self._inflate.unused_data and not self._coded
-
-
-class _Lzma:
-    """LZMA, continued from a stream that every runtime has: its first `drop` bytes are not part of this one."""
-
-    def __init__(self, coded: memoryview, properties: tuple[int, int, int], head: bytes = b"", drop: int = 0) -> None:
-        self._coded = coded
-        self._head, self._tail, self._drop = LZMA_HEAD + head, LZMA_TAIL, drop
-        self._unpack = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[lzma_filter(*properties)])
-
-    def read(self, most: int) -> bytes:
-        while self._drop:
-            dropped = self._next(self._drop)
-            if not dropped:
-                return b""
-            self._drop -= len(dropped)
-        return self._next(most)
-
-    def ended(self) -> bool:
-        return len(self._coded) <= len(LZMA_TAIL)  # an end marker that was not needed
-
-    def _next(self, most: int) -> bytes:
-        part = b""
-        while not part and not self._unpack.eof:
-            hungry = self._unpack.needs_input
-            piece = self._piece() if hungry else b""
-            if hungry and not piece:
-                break
-            part = self._unpack.decompress(piece, most)
-        return part
-
-    def _piece(self) -> bytes:
-        piece, self._coded = self._head + self._coded[:_PIECE], self._coded[_PIECE:]
-        self._head = b""
-        if not piece:
-            piece, self._tail = self._tail, b""
-        return piece

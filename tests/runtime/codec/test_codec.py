@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_sdk_converters.pack import pack
 from edge_sdk_converters.pack.fields import number
 from edge_sdk_runtime import BundleCorruptError, BundleVersionError, codec
-from edge_sdk_runtime.codec import PackedModel, is_packed, places, streams, unpack
+from edge_sdk_runtime.codec import PackedModel, decoders, is_packed, places, unpack
 from edge_sdk_runtime.codec.container import FREE_BYTES
 from edge_sdk_runtime.codec.dictionary import load_dictionary
 from tests.converters.pack.files import shared_weights, tflite_of
@@ -60,7 +60,7 @@ def test_the_directory_tells_what_the_file_rebuilds() -> None:
 def test_pieces_of_any_length_give_the_same(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Coded bytes are given to decompressors, and elements are placed, some thousands at a time."""
     large = tflite_of({"w": np.tile(np.arange(200, dtype=np.uint8), 400), "v": np.arange(40_000, dtype=np.int32) ** 2})
-    monkeypatch.setattr(streams, "_PIECE", piece)
+    monkeypatch.setattr(decoders, "_PIECE", piece)
     monkeypatch.setattr(places, "PIECE", 8 * piece)
     assert unpack(CONTENT) == MODEL
     assert unpack(pack(large).content) == large
