@@ -37,7 +37,8 @@ def make_result(
     predictions = np.where(np.arange(images) % 10 == 9, (targets + 1) % len(labels), targets)
     stages = {**STAGES, "total": 28_000} if staged else {"preprocess": 2_000, "classify": 15_000, "total": 17_000}
     latency = {
-        stage: LatencySummary(images, p50, p50 + 1_000, p50 + 1_500, p50 + 2_000, p50 + 9_000) for stage, p50 in stages.items()
+        stage: LatencySummary(images, p50, p50 + 1_000, p50 + 1_500, p50 + 2_000, p50 + 9_000)
+        for stage, p50 in stages.items()
     }
     bundle = make_bundle(labels, staged, tflite_bytes)
     embeddings = class_clouds(rng, targets) if staged else None

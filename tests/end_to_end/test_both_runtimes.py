@@ -160,9 +160,7 @@ def test_compression_for_a_runtime_runs_there(
     np.testing.assert_allclose(on_old["compressed"], here(compressed_for_old, frames), rtol=0, atol=0.02)
 
 
-def test_a_recipe_that_the_runtime_cannot_run_is_refused_before_it_trains(
-    plain: keras.Model, digits: Splits
-) -> None:
+def test_a_recipe_that_the_runtime_cannot_run_is_refused_before_it_trains(plain: keras.Model, digits: Splits) -> None:
     steps = (Step(PruneConfig(), RecoverConfig(epochs=10_000)), Step(QuantizeConfig(QuantizeMode.WEIGHTS_INT4)))
     recipe = Recipe("int4", steps=steps)
     with pytest.raises(CompatibilityError, match=r"DEQUANTIZE int4 .* refuses.* mode = 'weights-int8'") as caught:
