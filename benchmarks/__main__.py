@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
+from .harness import run_quickly
 from .page import write_page
 
 BENCHMARKS = (
@@ -28,12 +32,30 @@ BENCHMARKS = (
 )
 
 
-def main() -> int:
-    """Run each benchmark in a process of its own: none shall see what another imported."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run benchmarks in full, then write the page; or their quick forms, which are not recorded."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a small form of each, in one process; not recorded")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}. Received: {', '.join(unknown)}.")
+    names = options.names or BENCHMARKS
+    return _quick(names) if options.quick else _full(names)
+
+
+def _quick(names: Sequence[str]) -> int:
+    """One process for all: to import TensorFlow takes longer than most of them."""
+    for name in names:
+        run_quickly(name, importlib.import_module(f"benchmarks.{name}").measure)
+    return 0
+
+
+def _full(names: Sequence[str]) -> int:
+    """Each in a process of its own: none shall see what another imported."""
     failed = [
-        name
-        for name in BENCHMARKS
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        name for name in names if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
     ]
     write_page()
     if failed:

@@ -36,7 +36,7 @@ _OURS = " (ours)"
 _SUM_CODE = 1
 """Changes whenever a change of this file may change a row of the sum network: rows kept by another are not used."""
 _LAST_TRAININGS = 3
-_TOLERANCES = {"decoder1": 3.3e-3, "encoder1": 7e-4, "encoder2": 4e-5}
+_TOLERANCES = {"decoder1": 3.7e-3, "encoder1": 8e-4, "encoder2": 5e-5}
 _PUBLISHED_WIDTHS = (16, 64, 22)
 
 

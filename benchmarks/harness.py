@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_sdk_runtime.files import write_atomically
 
-__all__ = ["RESULTS", "Figure", "Outcome", "at_least", "at_most", "command"]
+__all__ = ["RESULTS", "Figure", "Outcome", "at_least", "at_most", "command", "run_quickly"]
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("edge-sdk", "edge-sdk-runtime", "numpy", "opencv-python-headless", "ai-edge-litert", "keras", "tensorflow")
@@ -89,18 +89,28 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="a small form of the same code, in seconds; not recorded")
-    quick = parser.parse_args().quick
+    if parser.parse_args().quick:
+        run_quickly(name, measure)
+        return 0
+    record = _measured(name, measure, quick=False)
+    text = as_text(record)
+    sys.stdout.write(text)
+    write_atomically(RESULTS / f"{name}.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(RESULTS / f"{name}.txt", text.encode())
+    return 0
+
+
+def run_quickly(name: str, measure: Callable[[bool], Outcome]) -> None:
+    """Run the quick form of a benchmark and print its table; nothing is recorded."""
+    sys.stdout.write(as_text(_measured(name, measure, quick=True)))
+
+
+def _measured(name: str, measure: Callable[[bool], Outcome], *, quick: bool) -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")  # as the command line does: the same numbers twice
     begun = time.perf_counter()
     outcome = measure(quick)
-    record = _record(name, outcome, time.perf_counter() - begun)
-    text = as_text(record)
-    sys.stdout.write(text)
-    if not quick:
-        write_atomically(RESULTS / f"{name}.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
-        write_atomically(RESULTS / f"{name}.txt", text.encode())
-    return 0
+    return _record(name, outcome, time.perf_counter() - begun)
 
 
 def as_text(record: dict[str, Any]) -> str:

@@ -16,15 +16,32 @@ from benchmarks.page import page
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_quick_form_prints_its_figures_and_records_nothing(name: str) -> None:
+@pytest.mark.parametrize("names", [BENCHMARKS[::2], BENCHMARKS[1::2]], ids=["one half", "the other half"])
+def test_quick_forms_print_their_figures_and_record_nothing(names: tuple[str, ...]) -> None:
     before = {path: path.read_bytes() for path in RESULTS.glob("*")}
-    finished = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--quick"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    finished = run("benchmarks", "--quick", *names)
     assert finished.returncode == 0, finished.stderr
-    assert "figure" in finished.stdout
+    for name in names:
+        assert f"{name}: " in finished.stdout
+    assert finished.stdout.count("\nfigure ") == len(names)
     assert {path: path.read_bytes() for path in RESULTS.glob("*")} == before
+
+
+def test_a_benchmark_is_a_program_of_its_own() -> None:
+    finished = run("benchmarks.area_resize", "--quick")
+    assert finished.returncode == 0 and "area_resize: " in finished.stdout
+
+
+def test_an_unknown_benchmark_is_refused_with_those_known() -> None:
+    finished = run("benchmarks", "speed")
+    assert finished.returncode == 2
+    assert "NAME must be one of demo, " in finished.stderr and "Received: speed." in finished.stderr
+
+
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+    )
 
 
 def test_figures_know_whether_they_meet_their_goal() -> None:
