@@ -57,8 +57,11 @@ def images(count: int = 2, seed: int = 0, shape: tuple[int, int, int] = (SIDE, S
 
 
 def call(model: keras.Model, batch: NDArray[np.generic]) -> NDArray[np.float32]:
-    """The output of a model as an array, without the set-up of `predict`."""
-    return np.asarray(keras.ops.convert_to_numpy(model(batch)))
+    """The output of a model as an array, without the set-up of `predict`.
+
+    Keras 3.15's image layers, such as Resizing, take training for the default and hand it on to what follows them.
+    """
+    return np.asarray(keras.ops.convert_to_numpy(model(batch, training=False)))
 
 
 def saved_and_loaded(model: keras.Model) -> keras.Model:

@@ -94,7 +94,7 @@ def test_a_card_for_a_foreign_model(digits: Splits) -> None:
     body = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
     model = keras.Sequential([keras.Input((32, 48, 3)), *body])
     card = card_for(model, digits, ResizeMode.LETTERBOX)
-    assert card.preprocess == PreprocessSpec(48, 32, ResizeMode.LETTERBOX, Interpolation.AREA, Color.RGB)
+    assert card.preprocess == PreprocessSpec(48, 32, ResizeMode.LETTERBOX, Interpolation.FAST_AREA, Color.RGB)
     assert (card.labels, card.data, card.flips) == (digits.labels, "digits", False)
     with pytest.raises(ModelError, match="9 classes for a model with 10 outputs"):
         card_for(model, dataclasses.replace(digits, train=dataclasses.replace(digits.train, labels=digits.labels[1:])))
