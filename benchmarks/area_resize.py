@@ -30,7 +30,7 @@ def measure(quick: bool) -> Outcome:
     rows = [_compare(size, side, 3 if quick else 200) for size in _FRAMES for side in _SIDES]
     faster = [row["area / fast"] for row in rows]
     figures = [
-        at_least("times faster than INTER_AREA, geometric mean", float(np.exp(np.mean(np.log(faster)))), 4),
+        at_least("times faster than INTER_AREA, geometric mean", float(np.exp(np.mean(np.log(faster)))), 4, why=_WHY),
         at_least("times faster, least of the six", min(faster), _AS_FAST),
         at_most("mean difference, largest of the six", max(row["mean difference"] for row in rows), 1.5, "grey levels"),
     ]
@@ -38,6 +38,10 @@ def measure(quick: bool) -> Outcome:
     return Outcome("two photographs (scikit-learn's sample images), 1 thread", figures, rows, notes=notes)
 
 
+_WHY = (
+    "one of the six is a whole multiple, where exact and fast area are the same; six linear samples a side take most of the "
+    "rest. Fewer of them miss the allowed difference; halving the samples before averaging them gains another 5 to 10 %"
+)
 _AS_FAST = 0.97
 """Two runs of the same code differ by so much; where both are the same, neither is slower."""
 

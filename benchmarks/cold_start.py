@@ -18,11 +18,15 @@ import numpy as np
 
 from edge_sdk_runtime import Interpolation
 
-from .harness import Figure, Outcome, at_most, command
+from .harness import Outcome, at_most, command
 from .models import photograph, random_bundle
 
 _SIDE = 96
-_GOAL = 1.5
+_GOAL = 1.15
+_WHY = (
+    "imports of the standard library (hashlib, pathlib, json, dataclasses) and the making of a dozen frozen dataclasses take "
+    "most of it; reading the archive no longer needs zipfile, and the gate's tables are not loaded"
+)
 
 _RUNTIME = """
 import time; begun = time.perf_counter()
@@ -71,8 +75,8 @@ def measure(quick: bool) -> Outcome:
         {"side": "bare NumPy + OpenCV + LiteRT", "seconds p50": bare, "peak RSS MB": bare_memory},
     ]
     figures = [
-        at_most("import + load + first classification, runtime / bare, p50", ours / bare, _GOAL),
-        Figure("peak RSS above bare", our_memory - bare_memory, "MB"),
+        at_most("import + load + first classification, runtime / bare, p50", ours / bare, _GOAL, why=_WHY),
+        at_most("peak RSS above bare", our_memory - bare_memory, 8, "MB"),
     ]
     return Outcome(f"{_SIDE}×{_SIDE} int8 model, 640×480 JPEG, {runs} processes each, in turn", figures, rows)
 
