@@ -210,3 +210,19 @@ def test_fit_is_quiet_whatever_its_targets_ask(caplog: pytest.LogCaptureFixture)
             targets=lambda x, y, model=teacher: np.asarray(model.predict_on_batch(x)),
         )
     assert caplog.messages == []
+
+
+def test_weight_decay_shrinks_kernels_and_leaves_biases() -> None:
+    def nothing(_: object, scores: keras.KerasTensor) -> keras.KerasTensor:
+        return 0.0 * keras.ops.sum(scores, axis=-1)
+
+    model = network()
+    for layer in model.layers:
+        layer.bias.assign(np.full(layer.bias.shape, 0.5, np.float32))
+    before = model.get_weights()
+    fit(model, TRAIN, VALIDATION, FitConfig(1, 0.1, batch_size=16, weight_decay=0.1), loss=nothing)
+    shrunk = [new / old for old, new in zip(before, model.get_weights(), strict=True)]
+    for kernel, bias in zip(shrunk[::2], shrunk[1::2], strict=True):
+        np.testing.assert_allclose(kernel, kernel.flat[0], rtol=1e-5)  # all by the same share
+        assert 0.5 < kernel.flat[0] < 1
+        np.testing.assert_array_equal(bias, 1)
