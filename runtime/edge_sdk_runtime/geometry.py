@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 from .errors import UsageError
+from .records import dataclass
 
 __all__ = ["FAST_AREA_LIMIT", "Geometry", "Region", "fit", "frame_geometry"]
 
@@ -62,14 +60,15 @@ class Region:
         return left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top)
 
 
-class Geometry(NamedTuple):
+@dataclass(frozen=True)
+class Geometry:
     """The way of one frame shape to the model's input; slices are (rows, columns), sizes (width, height) in pixels.
 
     Attributes:
         source: The part of the frame that is used.
         target: The part of the model's input that it fills.
-        samples: What linear sampling brings it to first; None where nothing comes before the resize.
-        size: What it is resized to.
+        steps: What it is resized to before: whether whole blocks are averaged, else linear samples are taken, and the size.
+        size: What it is resized to at last.
         resizes: Whether that is another size than it has.
         shrinks: Whether it gets no larger in either direction.
         fills: Whether the target is the whole input.
@@ -77,7 +76,7 @@ class Geometry(NamedTuple):
 
     source: tuple[slice, slice]
     target: tuple[slice, slice]
-    samples: tuple[int, int] | None
+    steps: tuple[tuple[bool, tuple[int, int]], ...]
     size: tuple[int, int]
     resizes: bool
     shrinks: bool
@@ -104,7 +103,7 @@ def frame_geometry(
         model: Width and height of the model's input.
         mode: `"stretch"`, `"letterbox"` or `"center-crop"`.
         region: The part of the frame that is looked at; all of it where None.
-        fast: Whether shrinking may begin with linear sampling.
+        fast: Whether shrinking may begin with linear sampling and halving instead of being exact.
     """
     left, top, width, height = region.pixels(*frame) if region else (0, 0, *frame)
     new = fit(width, height, *model) if mode == "letterbox" else model
@@ -113,11 +112,10 @@ def frame_geometry(
         left, top = left + (width - cut[0]) // 2, top + (height - cut[1]) // 2
         width, height = cut
     x, y = (model[0] - new[0]) // 2, (model[1] - new[1]) // 2
-    samples = _samples((width, height), new) if fast else None
     return Geometry(
         source=(slice(top, top + height), slice(left, left + width)),
         target=(slice(y, y + new[1]), slice(x, x + new[0])),
-        samples=samples,
+        steps=_steps((width, height), new) if fast else (),
         size=new,
         resizes=(width, height) != new,
         shrinks=width >= new[0] and height >= new[1],
@@ -125,16 +123,42 @@ def frame_geometry(
     )
 
 
-def _samples(size: tuple[int, int], new: tuple[int, int]) -> tuple[int, int] | None:
-    """What linear sampling brings a frame to, a whole multiple of the new size; None where area is quick by itself.
+def _steps(size: tuple[int, int], new: tuple[int, int]) -> tuple[tuple[bool, tuple[int, int]], ...]:
+    """Resizes before the last one, quick where exact area is slow.
+
+    Halving reads every pixel of the frame: that pays where it saves more samples than it costs, and up to twelve times the new
+    size, beyond which it would not be closer to exact area than six samples a side are.
+    """
+    steps = []
+    if all(side % 2 == 0 and 10 * small <= side < 12 * small for side, small in zip(size, new, strict=True)):
+        size = size[0] // 2, size[1] // 2
+        steps.append((True, size))
+    samples = _samples(size, new)
+    if samples != size:
+        steps.append((False, samples))
+    return (*steps, *((True, half) for half in _halves(samples, new)))
+
+
+def _samples(size: tuple[int, int], new: tuple[int, int]) -> tuple[int, int]:
+    """What linear sampling brings a frame to, a whole multiple of the new size; the frame's own where it is not sampled.
 
     OpenCV averages whole blocks quickly and fractions of pixels slowly; and a pixel that stands for hundreds is known well
     enough from 6 × 6 samples of 2 × 2 pixels each. Below a factor of two linear sampling would alias.
     """
     if min(size[0] // new[0], size[1] // new[1]) < 2:
-        return None
-    samples = _multiple(size[0], new[0]), _multiple(size[1], new[1])
-    return None if samples == size else samples
+        return size
+    return _multiple(size[0], new[0]), _multiple(size[1], new[1])
+
+
+def _halves(size: tuple[int, int], new: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Sizes between, each half of the one before: averaging 2 × 2 pixels costs OpenCV a quarter of averaging any other block."""
+    halves = []
+    while not any(side % (2 * small) for side, small in zip(size, new, strict=True)):
+        size = size[0] // 2, size[1] // 2
+        if size == new:  # the resize that comes last does this one
+            break
+        halves.append(size)
+    return tuple(halves)
 
 
 def _multiple(size: int, new: int) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from .errors import FrameError, ImageReadError
+from .files import read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def read_image(path: str | os.PathLike[str], covering: tuple[int, int] | None = 
         ImageReadError: The file is missing, empty, truncated, or holds no image.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise ImageReadError(
             f"An image file must be readable. Received: {path} ({error.strerror}). Check the path."

@@ -8,9 +8,8 @@ nothing here to get wrong twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from .errors import UsageError
 from .geometry import Geometry, Region, frame_geometry
 from .pixels import Pixels, check_pixels, frame_size
+from .records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Interpolation(str, Enum):
     AREA = "area"
     """Average over every covered pixel: no aliasing."""
     FAST_AREA = "fast-area"
-    """An average over up to 6 × 6 linear samples: within about one grey level of `AREA` at a fraction of its time."""
+    """An average over up to 6 × 6 linear samples: about one grey level from `AREA` at a fraction of its time."""
     LINEAR = "linear"
     """Four neighbours of each sample point: faster, aliases when shrinking."""
 
@@ -104,14 +104,16 @@ def _as_enum(spec: PreprocessSpec, name: str, kind: type[Enum]) -> None:
         raise UsageError(f"{name} must be one of {known}. Received: {value!r}. Choose one of them.") from None
 
 
-class _Plan(NamedTuple):
+@dataclass(frozen=True)
+class _Plan:
     """What is done to frames of one shape, with the memory for it."""
 
     geometry: Geometry
     flag: int
     decoded: NDArray[np.uint8] | None
     """The whole frame in BGR, where its pixels are packed otherwise."""
-    sampled: NDArray[np.uint8] | None
+    steps: tuple[tuple[int, tuple[int, int], NDArray[np.uint8]], ...]
+    """Resizes before the last: the interpolation, the size and the memory of each."""
     resized: NDArray[np.uint8]
 
 
@@ -159,23 +161,24 @@ class Preprocessor:
             FrameError: The array is not such a frame.
         """
         known = self._plans.get(frame.shape) if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 else None
-        (source, target, samples, size, resizes, _, fills), flag, decoded, sampled, resized = known or self._plan(frame)
-        if not fills:
+        plan = known or self._plan(frame)
+        geometry = plan.geometry
+        if not geometry.fills:
             out.fill(0)
-            out = out[target]
-        if decoded is not None:
-            cv2.cvtColor(frame, self._decode, dst=decoded)
-            frame = decoded
-        pixels = frame[source]
-        if sampled is not None:
-            cv2.resize(pixels, samples, dst=sampled, interpolation=cv2.INTER_LINEAR)
-            pixels = sampled
+            out = out[geometry.target]
+        if plan.decoded is not None:
+            cv2.cvtColor(frame, self._decode, dst=plan.decoded)
+            frame = plan.decoded
+        pixels = frame[geometry.source]
+        for kind, between, memory in plan.steps:
+            cv2.resize(pixels, between, dst=memory, interpolation=kind)
+            pixels = memory
         if self._code is None:
-            cv2.resize(pixels, size, dst=out, interpolation=flag)
+            cv2.resize(pixels, geometry.size, dst=out, interpolation=plan.flag)
             return
-        if resizes:
-            cv2.resize(pixels, size, dst=resized, interpolation=flag)
-            pixels = resized
+        if geometry.resizes:
+            cv2.resize(pixels, geometry.size, dst=plan.resized, interpolation=plan.flag)
+            pixels = plan.resized
         cv2.cvtColor(pixels, self._code, dst=out)
 
     def _plan(self, frame: NDArray[np.uint8]) -> _Plan:
@@ -189,13 +192,18 @@ class Preprocessor:
             geometry,
             cv2.INTER_AREA if area else cv2.INTER_LINEAR,
             np.empty((height, width, 3), np.uint8) if self._decode else None,
-            _image(geometry.samples, channels) if geometry.samples else None,
+            _steps(geometry, channels),
             _image(geometry.size, channels),
         )
         if len(self._plans) >= 64:  # a folder of photographs has many shapes; a camera has one
             self._plans.clear()
         self._plans[frame.shape] = plan
         return plan
+
+
+def _steps(geometry: Geometry, channels: int) -> tuple[tuple[int, tuple[int, int], NDArray[np.uint8]], ...]:
+    kinds = (cv2.INTER_LINEAR, cv2.INTER_AREA)
+    return tuple((kinds[averages], size, _image(size, channels)) for averages, size in geometry.steps)
 
 
 def _image(size: tuple[int, int], channels: int) -> NDArray[np.uint8]:

@@ -32,6 +32,7 @@ def columns(stages: Sequence[str]) -> list[str]:
         "file",
         "label",
         "score",
+        "unknown",
         "capture_age_ns",
         *(f"{s}_ns" for s in stages),
         "total_ns",
@@ -58,7 +59,8 @@ def recording(path: str | os.PathLike[str], stages: Sequence[str]) -> Iterator[R
         stages: Names of the stages of what is recorded.
 
     Yields:
-        A function that writes one row. `captured` is the frame's moment of capture, in UTC to the millisecond.
+        A function that writes one row. `captured` is the frame's moment of capture, in UTC to the millisecond; `unknown` is yes
+        or no, and empty where the bundle cannot tell.
 
     Raises:
         UsageError: There is such a file already.
@@ -84,6 +86,7 @@ def _row(frame: Frame, result: Classification) -> list[Any]:
         frame.name,
         result.label,
         f"{result.score:.6f}",
+        "" if result.unknown is None else "yes" if result.unknown else "no",
         result.capture_age_ns,
         *result.durations_ns,
         result.total_ns,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from .errors import UsageError
+from .records import dataclass
 
 __all__ = ["BUCKET_BOUNDS_NS", "LatencyHistogram", "LatencySummary", "StageClock", "summarize"]
 

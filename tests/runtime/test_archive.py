@@ -39,6 +39,13 @@ def test_encrypted_members_are_damage() -> None:
         unzip(bytes(content))
 
 
+def test_members_that_need_a_newer_format_are_damage() -> None:
+    content = bytearray(zipped(zipfile.ZIP_STORED))
+    content[content.index(b"PK\x01\x02") + 6] = 64
+    with pytest.raises(ArchiveError, match="6.4"):
+        unzip(bytes(content))
+
+
 def test_damaged_deflate_streams_are_damage() -> None:
     content = bytearray(zipped(zipfile.ZIP_DEFLATED))
     content[30 + len("a.txt")] = 0xFF
@@ -70,6 +77,19 @@ def test_damage_is_found_or_changes_nothing_that_zipfile_reads(changes: list[tup
     except ArchiveError:
         return
     assert members == read_by_zipfile(bytes(content))
+
+
+def test_an_archive_within_a_truncated_one_is_not_taken_for_it() -> None:
+    inner = zipped(zipfile.ZIP_DEFLATED)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inner.zip", inner)
+        archive.writestr("more.bin", bytes(99))
+    outer = file.getvalue()
+    for length in range(outer.index(inner) + len(inner), len(outer)):
+        for allowed in (False, True):
+            with pytest.raises(ArchiveError, match="cut short"):
+                unzip(outer[:length], compressed=allowed)
 
 
 @given(st.integers(0, 10_000))

@@ -17,6 +17,9 @@ from edge_sdk_runtime.preprocess import Pixels, Region
 WIDTH, HEIGHT = 24, 16
 SHAPES = [  # height, width
     (64, 96),  # the model's aspect ratio, bigger
+    (176, 264),  # eleven times as large
+    (160, 240),  # ten times
+    (172, 285),  # odd
     (75, 131),  # bigger, odd
     (131, 75),
     (9, 13),  # smaller
@@ -52,9 +55,14 @@ def resized(frame: np.ndarray, width: int, height: int, interpolation: Interpola
     rows, columns = frame.shape[:2]
     shrinks = columns >= width and rows >= height
     if interpolation is Interpolation.FAST_AREA and columns // width >= 2 and rows // height >= 2:
+        if columns % 2 == 0 == rows % 2 and 10 <= columns / width < 12 and 10 <= rows / height < 12:
+            columns, rows = columns // 2, rows // 2
+            frame = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
         sampled = (samples(columns, width), samples(rows, height))
         if sampled != (columns, rows):
             frame = cv2.resize(frame, sampled, interpolation=cv2.INTER_LINEAR)
+        while frame.shape[1] // width % 2 == 0 and frame.shape[0] // height % 2 == 0:
+            frame = cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
     flag = cv2.INTER_AREA if shrinks and interpolation is not Interpolation.LINEAR else cv2.INTER_LINEAR
     return cv2.resize(frame, (width, height), interpolation=flag)
 

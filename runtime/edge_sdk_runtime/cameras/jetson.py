@@ -69,7 +69,7 @@ class JetsonPipeline:
 def pipeline_for(source: JetsonCsiSource, settings: CameraSettings) -> JetsonPipeline:
     """The pipeline of a source: a size that was asked for is asked of the sensor, so that no aspect ratio is bent."""
     return JetsonPipeline(
-        source.sensor,
+        source.index,
         settings.size or _SENSOR_SIZE,
         settings.size or _DEFAULT_SIZE,
         settings.fps or 30,

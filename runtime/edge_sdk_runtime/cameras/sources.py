@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from ..errors import UsageError
 
@@ -70,23 +70,26 @@ class UsbSource:
 
 
 @dataclass(frozen=True)
-class PiCameraSource:
-    """A Raspberry Pi's CSI camera; `index` counts from 0 as `rpicam-hello --list-cameras` does."""
+class _CsiSource:
+    """What is addressed by a number."""
 
+    kind: ClassVar[str]
     index: int
 
     def __str__(self) -> str:
-        return f"picamera2:{self.index}"
+        return f"{self.kind}:{self.index}"
 
 
-@dataclass(frozen=True)
-class JetsonCsiSource:
-    """A Jetson's CSI camera; `sensor` is the `sensor-id` of `nvarguscamerasrc`."""
+class PiCameraSource(_CsiSource):
+    """A Raspberry Pi's CSI camera; `index` counts from 0 as `rpicam-hello --list-cameras` does."""
 
-    sensor: int
+    kind = "picamera2"
 
-    def __str__(self) -> str:
-        return f"jetson-csi:{self.sensor}"
+
+class JetsonCsiSource(_CsiSource):
+    """A Jetson's CSI camera; `index` is the `sensor-id` of `nvarguscamerasrc`."""
+
+    kind = "jetson-csi"
 
 
 @dataclass(frozen=True)
@@ -100,33 +103,32 @@ class StreamSource:
 
 
 @dataclass(frozen=True)
-class FileSource:
+class _PathSource:
+    """What is addressed by a file or folder."""
+
+    kind: ClassVar[str]
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+
+class FileSource(_PathSource):
     """A video file."""
 
-    path: Path
-
-    def __str__(self) -> str:
-        return f"file:{self.path}"
+    kind = "file"
 
 
-@dataclass(frozen=True)
-class FolderSource:
+class FolderSource(_PathSource):
     """The image files of a folder, in the order of their names."""
 
-    path: Path
-
-    def __str__(self) -> str:
-        return f"images:{self.path}"
+    kind = "images"
 
 
-@dataclass(frozen=True)
-class WatchSource:
+class WatchSource(_PathSource):
     """Image files as they appear in a folder from now on."""
 
-    path: Path
-
-    def __str__(self) -> str:
-        return f"watch:{self.path}"
+    kind = "watch"
 
 
 Source: TypeAlias = (
@@ -134,8 +136,8 @@ Source: TypeAlias = (
 )
 """Any of them."""
 
-_NUMBERED: dict[str, Callable[[int], Source]] = {"picamera2": PiCameraSource, "jetson-csi": JetsonCsiSource}
-_PATHS: dict[str, Callable[[Path], Source]] = {"file": FileSource, "images": FolderSource, "watch": WatchSource}
+_NUMBERED: dict[str, Callable[[int], Source]] = {each.kind: each for each in (PiCameraSource, JetsonCsiSource)}
+_PATHS: dict[str, Callable[[Path], Source]] = {each.kind: each for each in (FileSource, FolderSource, WatchSource)}
 
 
 def parse_source(address: str) -> Source:

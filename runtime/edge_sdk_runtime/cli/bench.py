@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from .processors import add_cpus_option
 
 if TYPE_CHECKING:
     from ..bench import BenchPlan, BenchReport, Comparison, Finding
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 _BAR = 30
-_TERMINATED = 128 + signal.SIGTERM
 
 
 def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
     what.add_argument("--threads", default="1", metavar="N[,N…]", help="interpreter threads, as 1,2,4 (default 1)")
     what.add_argument("--image", metavar="FILE", help="an image to classify (default: a computed frame)")
     what.add_argument("--frame", default="640x480", metavar="WxH", help="size of the computed frame (default 640x480)")
-    what.add_argument("--affinity", metavar="N[,N…]", help="processors to run on, as 0,1 (default: all)")
+    add_cpus_option(what, "--affinity")
     how = parser.add_argument_group("how long")
     length = how.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=float, default=3.0, metavar="T", help="per form and thread count (default 3)")
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
     assertions = [parse_assertion(text) for text in options.assertions]  # before anything takes time
     old = BenchReport.read(options.compare) if options.compare else None
     plan = _plan(options)
-    with _terminable(), _bar() as progress:
+    with _bar() as progress:
         report = bench(plan, progress=progress)
     findings = [check(assertion, measurement) for measurement in report.measurements for assertion in assertions]
     comparison = compare(old, report) if old else None
@@ -71,6 +71,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> BenchPlan:
+    from ..affinity import parse_processors
     from ..bench import BenchPlan
     from ..bench.plan import parse_frame, parse_numbers
 
@@ -85,7 +86,7 @@ def _plan(options: argparse.Namespace) -> BenchPlan:
         seconds=options.seconds,
         warm_up=options.warm_up,
         rounds=options.rounds,
-        affinity=None if options.affinity is None else parse_numbers(options.affinity, "--affinity"),
+        affinity=None if options.cpus is None else parse_processors(options.cpus),
         trace=options.trace,
     )
 
@@ -109,20 +110,6 @@ def _text(report: BenchReport, findings: list[Finding], comparison: Comparison |
     if findings:
         parts.append(findings_text(findings))
     return "\n\n".join(parts)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the measuring process too, as Ctrl-C does."""
-
-    def end(*_: object) -> None:
-        sys.exit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from ..cameras import Camera
     from ..live import Limits
 
-__all__ = ["FLIPS", "add_camera_options", "camera_limits", "opened_camera"]
+__all__ = ["ADDRESSES", "FLIPS", "add_camera_options", "add_camera_settings", "camera_limits", "opened_camera"]
 
+ADDRESSES = "/dev/video2, picamera2:0, jetson-csi:0, rtsp://…, file:clip.mp4, images:folder, watch:folder"
+"""Other addresses than the default, as help shows them."""
 FLIPS = ("none", "rotate-180", "horizontal", "vertical")
 """As `Flip` has them; written here, since no other verb is to wait until cameras are imported."""
 _TIMEOUT_S = 10.0
@@ -20,12 +22,12 @@ _TIMEOUT_S = 10.0
 
 def add_camera_options(parser: argparse.ArgumentParser) -> None:
     """Add them to a verb."""
-    parser.add_argument(
-        "--source",
-        default="usb:0",
-        metavar="ADDRESS",
-        help="usb:0 (default), /dev/video2, picamera2:0, jetson-csi:0, rtsp://…, file:clip.mp4, images:folder, watch:folder",
-    )
+    parser.add_argument("--source", default="usb:0", metavar="ADDRESS", help=f"usb:0 (default), {ADDRESSES}")
+    add_camera_settings(parser)
+
+
+def add_camera_settings(parser: argparse._ActionsContainer) -> None:
+    """Add them to a verb that asks for the address in its own way, as `options.source`."""
     parser.add_argument("--size", metavar="WxH", help="picture size to ask of a camera (default 640x480)")
     parser.add_argument("--fps", type=float, metavar="F", help="frames a second to ask of a camera (default 30)")
     parser.add_argument(

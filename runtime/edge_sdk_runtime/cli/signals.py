@@ -1,13 +1,46 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks, so that neither tears a frame, a file or a camera apart."""
+"""What Ctrl-C and SIGTERM do: they unwind a verb that has something to finish, and ask one that runs until it is ended to end.
+
+Either way files and cameras are closed in good order. Exit statuses are in `main`.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["StopSignals"]
+__all__ = ["TERMINATED", "StopSignals", "Terminated", "terminable"]
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit status of what SIGTERM ended before it was done, as a shell counts."""
+
+
+class Terminated(BaseException):
+    """SIGTERM, as KeyboardInterrupt is Ctrl-C: nobody handles it by accident, and everybody cleans up."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` meanwhile; in the main thread only, where Python lets handlers be set.
+
+    A process that was told to ignore SIGTERM goes on to do so.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated
 
 
 class StopSignals:
@@ -27,7 +60,10 @@ class StopSignals:
 
     @property
     def status(self) -> int:
-        """The exit status: 130 after Ctrl-C, as everywhere; 0 after SIGTERM, which is how services are ended in good order."""
+        """The exit status: 130 after Ctrl-C, as everywhere; 0 after SIGTERM, since to be ended is the end of such a verb.
+
+        systemd takes another one for a failure, of a service that it stopped itself.
+        """
         return 130 if self.received == signal.SIGINT else 0
 
     def __enter__(self) -> StopSignals:

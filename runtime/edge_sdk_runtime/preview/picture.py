@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 
-from .state import PreviewState
+from .state import PreviewState, classification_document
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +24,17 @@ _WAIT_S = 2.0
 
 
 class Picture(NamedTuple):
-    """One JPEG.
+    """One JPEG, with what was said of the frame that it shows: asked for apart, they would be of different frames.
 
     Attributes:
         jpeg: The file.
         sequence: Its frame's number.
+        classification: The frame's `classification_document`, as JSON that is ASCII throughout, so that a header can hold it.
     """
 
     jpeg: bytes
     sequence: int
+    classification: str
 
 
 class PictureMaker:
@@ -66,7 +69,8 @@ class PictureMaker:
                 sleep(pause)
                 seen = self._state.newer(than, 0) or seen
             if self._latest is None or self._latest.sequence != seen.frame.sequence:
-                self._latest = Picture(encode(seen.frame.image), seen.frame.sequence)
+                said = json.dumps(classification_document(seen), allow_nan=False)
+                self._latest = Picture(encode(seen.frame.image), seen.frame.sequence, said)
                 self._made = monotonic()
             return self._latest
 

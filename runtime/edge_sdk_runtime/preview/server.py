@@ -30,6 +30,7 @@ from .where import PreviewAddress
 
 __all__ = ["Preview"]
 
+_PAGE = Path(__file__).with_name("page.html")
 _MOST_CONNECTIONS = 16
 _CONNECTION_TIMEOUT_S = 15
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -94,7 +95,7 @@ class _Server(ThreadingHTTPServer):
     @cached_property
     def page(self) -> tuple[bytes, str]:
         """The page, and the policy that allows its own style and script and nothing else."""
-        text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+        text = _PAGE.read_text(encoding="utf-8")
         hashes = {
             kind: base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
             for kind, inside in _INLINE.findall(text)
@@ -175,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
         if picture is None:
             self._send(HTTPStatus.NO_CONTENT, b"")
         else:
-            self._send(HTTPStatus.OK, picture.jpeg, "image/jpeg", {"X-Sequence": str(picture.sequence)})
+            about = {"X-Sequence": str(picture.sequence), "X-Classification": picture.classification}
+            self._send(HTTPStatus.OK, picture.jpeg, "image/jpeg", about)
 
     def _send(
         self,

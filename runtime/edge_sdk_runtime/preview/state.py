@@ -20,7 +20,7 @@ from ..timing import BUCKET_BOUNDS_NS, StageClock
 if TYPE_CHECKING:
     from ..bench.system import BoardState
 
-__all__ = ["PreviewState"]
+__all__ = ["PreviewState", "classification_document"]
 
 _RECENT = 256
 _SHOWN_CLASSES = 6
@@ -61,24 +61,18 @@ class PreviewState:
             return self._seen if self._seen is not None and self._seen.frame.sequence != than else None
 
     def document(self) -> dict[str, Any]:
-        """Everything but the picture, ready for `json.dumps`; every duration in nanoseconds."""
+        """Figures over many frames, and what was said of the latest; ready for `json.dumps`, every duration in nanoseconds."""
         with self._changed:
             seen, recent = self._seen, list(self._durations)
         document: dict[str, Any] = {**self._named, "waiting": seen is None, "board": self._board_document()}
         if seen is None:
             return document
-        result = seen.result
         return {
             **document,
-            "sequence": seen.frame.sequence,
-            "label": result.label,
-            "score": _number(result.score),
-            "scores": [[label, _number(score)] for label, score in result.top(_SHOWN_CLASSES)],
-            "classes": len(result.labels),
-            "capture_age_ns": result.capture_age_ns,
+            **classification_document(seen),
             "fps": round(seen.fps, 2),
             **seen.counts._asdict(),
-            "stages": self._stages(result.stages, recent),
+            "stages": self._stages(seen.result.stages, recent),
             "bucket_bounds_ns": BUCKET_BOUNDS_NS,
         }
 
@@ -107,6 +101,20 @@ class PreviewState:
             if monotonic() - self._board[0] > _BOARD_EVERY_S:
                 self._board = (monotonic(), _as_board(read_state(self._root)))
             return self._board[1]
+
+
+def classification_document(seen: Seen) -> dict[str, Any]:
+    """What was said of one frame, ready for `json.dumps`; the most probable classes only."""
+    result = seen.result
+    return {
+        "sequence": seen.frame.sequence,
+        "label": result.label,
+        "score": _number(result.score),
+        "unknown": result.unknown,
+        "scores": [[label, _number(score)] for label, score in result.top(_SHOWN_CLASSES)],
+        "classes": len(result.labels),
+        "capture_age_ns": result.capture_age_ns,
+    }
 
 
 def _as_board(state: BoardState) -> dict[str, Any]:

@@ -1,4 +1,6 @@
+import contextlib
 import http.client
+import itertools
 import json
 import re
 import socket
@@ -21,14 +23,37 @@ from edge_sdk_runtime.preview.picture import PictureMaker, encode
 from edge_sdk_runtime.timing import StageClock
 
 STAGES = ("preprocess", "classify")
-LABELS = ("red <b>", "green", "blue")
+LABELS = ("red <b>", "green", "bläu")
+COLORS = ((20, 20, 200), (10, 200, 30), (200, 30, 10))  # BGR, by class
 
 
-def seen(sequence: int, size: tuple[int, int] = (48, 64), score: float = 0.75) -> Seen:
-    scores = np.array([score, 0.2, 0.05], np.float32)
-    result = Classification(LABELS[0], score, 0, scores, LABELS, STAGES, (2_000_000, 3_000_000 + sequence), 7_000_000)
-    frame = Frame(np.full((*size, 3), (10, 200, 30), np.uint8), 1, sequence)
+def seen(sequence: int, size: tuple[int, int] = (48, 64), score: float = 0.75, index: int = 0) -> Seen:
+    scores = np.roll(np.array([score, 0.2, 0.05], np.float32), index)
+    durations = (2_000_000, 3_000_000 + sequence)
+    result = Classification(LABELS[index], score, index, scores, LABELS, STAGES, durations, 7_000_000)
+    frame = Frame(np.full((*size, 3), COLORS[index], np.uint8), 1, sequence)
     return Seen(frame, result, 29.5, CameraCounts(10, 4, 1, 0))
+
+
+@contextlib.contextmanager
+def playing(state: PreviewState, interval_s: float, size: tuple[int, int] = (48, 64)) -> Iterator[None]:
+    """A source that shows the classes in turn, the number of frames being the class's index modulo three."""
+    stopped = threading.Event()
+
+    def play() -> None:
+        for sequence in itertools.count():
+            if stopped.wait(interval_s):
+                return
+            state.clock.record((2_000_000, 3_000_000))
+            state.publish(seen(sequence, size, index=sequence % 3))
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        player.join()
 
 
 @pytest.fixture
@@ -124,7 +149,35 @@ def test_the_picture_is_a_jpeg_of_the_latest_frame(preview: Preview) -> None:
     assert (answer.headers["Content-Type"], answer.headers["X-Sequence"]) == ("image/jpeg", "5")
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == (48, 64, 3)
-    assert np.abs(image.reshape(-1, 3).mean(axis=0) - (10, 200, 30)).max() < 6
+    assert np.abs(image.reshape(-1, 3).mean(axis=0) - COLORS[0]).max() < 6
+
+
+def test_a_picture_and_what_is_said_of_it_are_of_one_frame_while_frames_go_by(
+    preview: Preview, state: PreviewState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = set()
+    monkeypatch.setattr(preview._server.pictures, "_interval_s", 0.01)
+    with playing(state, 0.001):
+        for _ in range(20):
+            answer, content = get(preview, f"/frame.jpg?after={max(shown, default=5)}")
+            said = json.loads(answer.headers["X-Classification"])
+            shown.add(said["sequence"])
+            assert answer.headers["X-Sequence"] == str(said["sequence"])
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            color = int(np.abs(np.array(COLORS) - image.reshape(-1, 3).mean(axis=0)).max(axis=1).argmin())
+            assert said["label"] == LABELS[color] == LABELS[said["sequence"] % 3]
+            assert said["scores"][0] == [LABELS[color], 0.75] and said["score"] == 0.75
+    assert len(shown) == 20
+
+
+def test_what_is_said_with_a_picture_is_what_the_document_says_of_that_frame(
+    preview: Preview, state: PreviewState
+) -> None:
+    state.publish(seen(8, index=2))
+    said = json.loads(get(preview, "/frame.jpg?after=5")[0].headers["X-Classification"])
+    document = json.loads(get(preview, "/state.json")[1])
+    assert said == {name: document[name] for name in said}
+    assert (said["label"], said["classes"], said["capture_age_ns"]) == ("bläu", 3, 7_000_000)
 
 
 @pytest.mark.parametrize("after", ["5x", "-3", "", "99999999999999999999", "٣"])
