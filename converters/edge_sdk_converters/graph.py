@@ -21,7 +21,7 @@ from .errors import ModelError, RecipeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Call", "Graph", "flatten", "rebuild", "require_layers", "trace"]
+__all__ = ["Call", "Graph", "flatten", "rebuild", "require_kernels", "require_layers", "trace"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +151,24 @@ def require_layers(graph: Graph, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise RecipeError(f"skip must name layers of the model. Received: '{name}'. Choose from model.summary().")
+
+
+def require_kernels(found: Sequence[object], what: str, model: keras.Model) -> None:
+    """Refuse a model that leaves a pass nothing to do.
+
+    Args:
+        found: Kernels, or what holds them, that the pass would change.
+        what: What the pass does, as the beginning of a sentence.
+        model: The model that it was to change.
+
+    Raises:
+        ModelError: There are none.
+    """
+    if not found:
+        raise ModelError(
+            f"{what} needs a dense layer or convolution that is not skipped. Received: '{model.name}' without one. "
+            "Leave it out of the recipe for this model."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from edge_sdk_runtime.similarity import EPSILON, Similarity
 
 from .errors import ModelError
 
-__all__ = ["PrototypeSimilarity"]
+__all__ = ["FlattenedImage", "PrototypeSimilarity"]
 
 
 @keras.saving.register_keras_serializable(package="edge_sdk")
@@ -21,7 +22,7 @@ class PrototypeSimilarity(keras.layers.Layer):
 
     Args:
         prototype_labels: Class index of each of the P prototypes.
-        measure: `"cosine"`, `"dot"` or `"euclidean"`.
+        measure: `"cosine"`, `"dot"`, `"euclidean"` or `"correlation"`.
         **kwargs: What every Keras layer takes.
 
     Input: `float32 [batch, D]`. Output: `float32 [batch, P]`.
@@ -49,6 +50,8 @@ class PrototypeSimilarity(keras.layers.Layer):
             return ops.matmul(inputs, ops.transpose(self.prototypes))
         if self.measure is Similarity.COSINE:
             return ops.matmul(_normalized(inputs), ops.transpose(_normalized(self.prototypes)))
+        if self.measure is Similarity.CORRELATION:
+            return ops.matmul(_normalized(_centred(inputs)), ops.transpose(_normalized(_centred(self.prototypes))))
         # Not |e|² - 2 e·p + |p|²: that cancels where an embedding is close to its prototype, which is where it matters.
         differences = ops.expand_dims(inputs, 1) - ops.expand_dims(self.prototypes, 0)
         # The gradient of a square root at zero is infinite; EPSILON keeps an embedding that meets its prototype learnable.
@@ -67,7 +70,44 @@ class PrototypeSimilarity(keras.layers.Layer):
         return {**super().get_config(), "prototype_labels": self.prototype_labels, "measure": self.measure.value}
 
 
+@keras.saving.register_keras_serializable(package="edge_sdk")
+class FlattenedImage(keras.layers.Layer):
+    """An image as its own embedding: rows one after the other, every value divided by 255.
+
+    This is the input of the similarity in Choudhury et al., "Imageem" (2020), section 3.4. A classifier with nothing else before
+    its `PrototypeSimilarity` becomes a staged bundle without an encoder: the device needs no model for it.
+
+    Input: `uint8 [batch, H, W, C]`. Output: `float32 [batch, H · W · C]`, in the order H, W, C.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Refuse what is no batch of images of one size."""
+        if len(input_shape) != 4 or None in input_shape[1:]:
+            raise ModelError(
+                f"Images must be [batch, H, W, C] with fixed sides. Received: {list(input_shape)}. "
+                "Begin the model with keras.Input((height, width, channels), dtype='uint8')."
+            )
+
+    def call(self, inputs: Any) -> Any:
+        """Flatten and scale a batch."""
+        ops = keras.ops
+        return ops.reshape(ops.cast(inputs, "float32") * (1 / 255), (-1, math.prod(inputs.shape[1:])))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """`(batch, H · W · C)`."""
+        return (input_shape[0], math.prod(side or 0 for side in input_shape[1:]))
+
+
 def _normalized(vectors: Any) -> Any:
     return vectors * keras.ops.rsqrt(
         keras.ops.maximum(keras.ops.sum(keras.ops.square(vectors), axis=-1, keepdims=True), EPSILON)
     )
+
+
+def _centred(vectors: Any) -> Any:
+    """Rows with their means taken away; zeros in the place of what rounding leaves of a constant row."""
+    ops = keras.ops
+    centred = vectors - ops.mean(vectors, axis=-1, keepdims=True)
+    centred = centred - ops.mean(centred, axis=-1, keepdims=True)  # the mean of many float32 numbers is rounded itself
+    left, whole = (ops.sum(ops.square(each), axis=-1, keepdims=True) for each in (centred, vectors))
+    return centred * ops.cast(left > EPSILON * whole, centred.dtype)

@@ -12,12 +12,12 @@ from edge_sdk_runtime import MlpHead, Similarity
 
 from .errors import ModelError
 from .graph import trace
-from .layers import PrototypeSimilarity
+from .layers import FlattenedImage, PrototypeSimilarity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Stages", "has_stages", "layers_after_encoder", "split_stages"]
+__all__ = ["Stages", "has_stages", "layers_after_encoder", "numpy_head", "split_stages"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,12 @@ class Stages:
     similarity: Similarity
     head: keras.Model
     numpy_head: MlpHead | None
+
+    @property
+    def flattened(self) -> bool:
+        """Whether the embedding is the image itself, by `FlattenedImage` alone, so that a device needs no encoder."""
+        layers = [layer for layer in self.encoder.layers if not isinstance(layer, keras.layers.InputLayer)]
+        return len(layers) == 1 and isinstance(layers[0], FlattenedImage)
 
 
 def has_stages(model: keras.Model) -> bool:
@@ -89,12 +95,19 @@ def split_stages(model: keras.Model) -> Stages:
         tuple(layer.prototype_labels),
         layer.measure,
         head,
-        _numpy_head(head),
+        numpy_head(head),
     )
 
 
-def _numpy_head(head: keras.Model) -> MlpHead | None:
-    """The head as an MLP: Dense layers with ReLU between them and softmax at the end; dropout does nothing here."""
+def numpy_head(head: keras.Model) -> MlpHead | None:
+    """A head as an MLP in NumPy, its weights copied; dropout does nothing here.
+
+    Args:
+        head: Features `[batch, P]` → probabilities `[batch, classes]`.
+
+    Returns:
+        None where it is anything but Dense layers with biases, ReLU between them and softmax at the end.
+    """
     calls = [call for call in trace(head).calls if not isinstance(call.layer, keras.layers.Dropout)]
     if not calls:
         return None

@@ -1,4 +1,4 @@
-"""From a classifier to a proven bundle: export, golden vectors, measured accuracy, and the proof by the runtime."""
+"""From a classifier to a proven bundle: export, feature memory, golden vectors, measured accuracy, and the proof by the runtime."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import dataclasses
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import cv2
 import keras
 import numpy as np
 
-from edge_sdk_runtime import Bundle, Manifest, Preprocessor, PreprocessSpec, choose_interpreter, verify
+from edge_sdk_runtime import Bundle, Manifest, Preprocessor, PreprocessSpec, verify
 from edge_sdk_runtime.bundle import GOLDEN
+from edge_sdk_runtime.interpreters import interpreter_for
 from edge_sdk_runtime.manifest import FusedForm, Measured, StagedForm, Tolerances
+from edge_sdk_runtime.memory import MEMORY
 from edge_sdk_runtime.pipelines import make_pipeline
 from edge_sdk_runtime.verify import GoldenVectors
 
@@ -27,6 +30,7 @@ from .pack.config import Storage
 from .quantize import QuantizeConfig, QuantizeMode, quantize
 from .quantize.calibrate import Range
 from .quantize.places import layer_names, read_places
+from .remember import RememberConfig, remember
 from .source import is_opaque
 from .stages import Stages, has_stages, layers_after_encoder, split_stages
 from .tflite import export_tflite
@@ -36,11 +40,22 @@ if TYPE_CHECKING:
 
     from edge_sdk_runtime.gate import Runtime
 
-__all__ = ["BundleRequest", "HeldOut", "build_bundle"]
+__all__ = ["BundleRequest", "HeadFormat", "HeldOut", "build_bundle"]
 
 _GOLDEN_FRAMES = 4
 _GOLDEN_SIDE = 96
 """Longest side of a golden frame in pixels; photographs would outweigh the model."""
+_PIXEL_TOLERANCE = 4 / 255
+"""How far an embedding that is the image itself may be: as far as releases of OpenCV round pixels differently, and some."""
+
+
+class HeadFormat(str, Enum):
+    """How a staged bundle holds its head."""
+
+    NUMPY = "npz"
+    """Numbers for NumPy: no model to load, and what teaching on the device trains."""
+    TFLITE = "tflite"
+    """A model for the interpreter."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,9 @@ class BundleRequest:
         ranges: Learnt ranges of activations by layer, where the model was fine-tuned for its quantization.
         runtimes: Releases of interpreters that must run the bundle, besides the one that proves it here.
         storage: How the bundle stores the models.
+        head: How the staged form holds its head; NumPy where its layers allow, where None.
+        remember: The images that a staged bundle remembers, so that it can be taught and tells what is unknown; where None,
+            neither.
     """
 
     name: str
@@ -89,6 +107,8 @@ class BundleRequest:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     runtimes: tuple[Runtime, ...] = ()
     storage: Storage = Storage.PLAIN
+    head: HeadFormat | None = None
+    remember: RememberConfig | None = None
 
 
 def build_bundle(request: BundleRequest, progress: Callable[[int, int], None] | None = None) -> Bundle:
@@ -111,10 +131,13 @@ def build_bundle(request: BundleRequest, progress: Callable[[int, int], None] | 
     """
     draft, members = _draft(request)
     models = {name: content for name, content in members.items() if name.endswith(".tflite")}
-    draft = dataclasses.replace(draft, requires=require_runtimes(models, request.runtimes))
+    if models:
+        draft = dataclasses.replace(draft, requires=require_runtimes(models, request.runtimes))
     members = _stored(members, request.storage)
+    if request.remember and draft.staged:
+        draft, members = _remembering(draft, members, request.remember)
     bundle = Bundle.build(draft, members)
-    plug = choose_interpreter()
+    plug = interpreter_for(draft.models)
     golden = _golden(bundle, request)
     if not request.quantize.quantizes:
         _compare_with_keras(request, golden)
@@ -122,7 +145,7 @@ def build_bundle(request: BundleRequest, progress: Callable[[int, int], None] | 
     manifest = dataclasses.replace(
         draft,
         measured=dataclasses.replace(draft.measured, accuracy=evaluation.accuracy),
-        tolerances=_tolerances(golden, request.quantize),
+        tolerances=_tolerances(golden, request.quantize, draft),
         interpreters=(f"{plug.name} {plug.version()}",),
     )
     return _proven(Bundle.build(manifest, {**members, GOLDEN: _npz(golden.arrays())}))
@@ -133,6 +156,19 @@ def _stored(members: Mapping[str, bytes], storage: Storage) -> dict[str, bytes]:
     if storage is Storage.PLAIN:
         return dict(members)
     return {name: pack(content).content if name.endswith(".tflite") else content for name, content in members.items()}
+
+
+def _remembering(
+    draft: Manifest, members: dict[str, bytes], config: RememberConfig
+) -> tuple[Manifest, dict[str, bytes]]:
+    """With a feature memory, and the rule for unknown images where there is one."""
+    assert draft.staged is not None
+    remembered = remember(Bundle.build(draft, members), config)
+    staged = dataclasses.replace(draft.staged, memory=MEMORY)
+    return (
+        dataclasses.replace(draft, staged=staged, unknown=remembered.unknown),
+        {**members, MEMORY: remembered.memory.to_bytes()},
+    )
 
 
 def _proven(bundle: Bundle) -> Bundle:
@@ -209,18 +245,23 @@ def _staged(request: BundleRequest, members: dict[str, bytes]) -> StagedForm:
             f"Received: '{request.model.name}' without one. Use --form fused, or train with edge-sdk train."
         )
     stages = split_stages(request.model)
-    config = _of_encoder(request.quantize, request.model)
-    members["encoder.tflite"] = quantize(
-        export_tflite(stages.encoder), config, request.calibration, ranges=request.ranges
-    )
+    encoder = None if stages.flattened else "encoder.tflite"
+    if encoder:
+        config = _of_encoder(request.quantize, request.model)
+        members[encoder] = quantize(export_tflite(stages.encoder), config, request.calibration, ranges=request.ranges)
     members["prototypes.npy"] = _npy(stages.prototypes)
-    head, members[head] = _head(stages)
-    return StagedForm("encoder.tflite", "prototypes.npy", stages.prototype_labels, stages.similarity, head)
+    head, members[head] = _head(stages, request.head)
+    return StagedForm(encoder, "prototypes.npy", stages.prototype_labels, stages.similarity, head)
 
 
-def _head(stages: Stages) -> tuple[str, bytes]:
+def _head(stages: Stages, wanted: HeadFormat | None) -> tuple[str, bytes]:
     """The head's member name and content: NumPy where its layers allow, since that can be taught and costs no model."""
-    if stages.numpy_head:
+    if wanted is HeadFormat.NUMPY and not stages.numpy_head:
+        raise ModelError(
+            "A NumPy head must be Dense layers with biases, ReLU between them and softmax at the end. "
+            f"Received: {', '.join(type(layer).__name__ for layer in stages.head.layers)}. Ask for a head as a .tflite model."
+        )
+    if stages.numpy_head and wanted is not HeadFormat.TFLITE:
         return "head.npz", stages.numpy_head.to_bytes()
     return "head.tflite", export_tflite(stages.head)
 
@@ -230,7 +271,7 @@ def _golden(bundle: Bundle, request: BundleRequest) -> GoldenVectors:
     targets = request.held_out.targets
     firsts = [int(np.flatnonzero(targets == label)[0]) for label in np.unique(targets)[:_GOLDEN_FRAMES]]
     frames = [_small(request.held_out.frames[i]) for i in firsts]
-    pipeline = make_pipeline(bundle, bundle.manifest.forms[0], choose_interpreter(), threads=1)
+    pipeline = make_pipeline(bundle, bundle.manifest.forms[0], interpreter_for(bundle.manifest.models), threads=1)
     try:
         return GoldenVectors.record(pipeline, frames)
     finally:
@@ -258,20 +299,22 @@ def _compare_with_keras(request: BundleRequest, golden: GoldenVectors) -> None:
         )
 
 
-def _tolerances(golden: GoldenVectors, config: QuantizeConfig) -> Tolerances:
+def _tolerances(golden: GoldenVectors, config: QuantizeConfig, manifest: Manifest) -> Tolerances:
     """How far another machine or runtime may be.
 
     Float kernels differ in the order of their sums; int8 kernels also in how they round, which moves a whole step in a
     layer and a few steps at the end.
     """
     exact = {config.mode, *config.layers.values()} <= {QuantizeMode.FLOAT32, QuantizeMode.FLOAT16}
-    share = 1e-3 if exact else 0.08
+    share = 1e-3 if exact or not manifest.models else 0.08
+    is_pixels = manifest.staged is not None and manifest.staged.encoder is None
 
     def scaled(stage: str) -> float:
         rows = golden.expected.get(stage)
         return 0.0 if rows is None else share * max(1e-3, float(np.abs(rows.astype(np.float64)).max()))
 
-    return Tolerances(preprocess=1.5, embed=scaled("embed"), similarity=scaled("similarity"), scores=share)
+    embed = _PIXEL_TOLERANCE if is_pixels else scaled("embed")
+    return Tolerances(preprocess=1.5, embed=embed, similarity=scaled("similarity"), scores=share)
 
 
 def _npy(array: NDArray[np.float32]) -> bytes:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
+from _thread import allocate_lock  # what threading.Lock is, without a module that one thread does not need
 from time import perf_counter_ns
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .bundle import Bundle
 from .errors import UsageError
-from .interpreters import InterpreterPlug, choose_interpreter
+from .interpreters import InterpreterPlug, interpreter_for
 from .pipelines import Pipeline, make_pipeline
 from .pixels import Pixels, black_frame
 from .timing import LatencySummary, StageClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,8 @@ class Classification(NamedTuple):
         durations_ns: Nanoseconds per stage, in that order.
         capture_age_ns: Nanoseconds from the frame's capture to the beginning of its classification, or None where the
             moment of capture is not known.
+        unknown: Whether the frame shows nothing that the bundle has seen examples of, so that `label` is only the class that
+            comes closest; None where the bundle or its form cannot tell.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Classification(NamedTuple):
     stages: tuple[str, ...]
     durations_ns: tuple[int, ...]
     capture_age_ns: int | None
+    unknown: bool | None = None
 
     @property
     def total_ns(self) -> int:
@@ -78,7 +81,7 @@ class Classifier:
     Args:
         bundle: An opened bundle.
         form: `"staged"` or `"fused"`; the bundle's own default where None.
-        interpreter: A plug or its name; chosen by `choose_interpreter` where None.
+        interpreter: A plug or its name; chosen by `interpreter_for` where None, which needs none for a form without models.
         threads: Threads the interpreter may use. Small models are fastest with 1.
         pixels: How frames hold their pixels; a `Pixels` or its name.
         region: The part of every frame that is looked at; all of it where None.
@@ -100,10 +103,10 @@ class Classifier:
         self.labels = bundle.manifest.labels
         self.form = form or bundle.manifest.default_form
         self.pixels = Pixels.named(pixels)
-        self.interpreter = choose_interpreter(interpreter)
+        self.interpreter = interpreter_for(bundle.manifest.models_of(self.form), interpreter)
         self.pipeline: Pipeline = make_pipeline(bundle, self.form, self.interpreter, threads, self.pixels, region)
         self.clock = StageClock(self.pipeline.stages)
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     @classmethod
     def load(
@@ -116,12 +119,12 @@ class Classifier:
         pixels: Pixels | str = Pixels.BGR,
         region: Region | None = None,
     ) -> Classifier:
-        """Open a bundle file and load its models.
+        """Open a bundle file and load its models; each file that the form uses is checked against its hash before.
 
         Args:
             path: An `.edge` file.
             form: `"staged"` or `"fused"`; the bundle's own default where None.
-            interpreter: A plug or its name; chosen by `choose_interpreter` where None.
+            interpreter: A plug or its name; chosen by `interpreter_for` where None, which needs none for a form without models.
             threads: Threads the interpreter may use, at least 1.
             pixels: How frames hold their pixels; a `Pixels` or its name.
             region: The part of every frame that is looked at; all of it where None.
@@ -129,10 +132,11 @@ class Classifier:
         Raises:
             BundleError: The file is missing, altered, or too new.
             ModelUnsupportedError: The installed interpreter is known not to run a model.
-            InterpreterUnavailableError: There is no interpreter.
+            InterpreterUnavailableError: The form holds models, and there is no interpreter.
             InterpreterError: The interpreter refuses a model.
         """
-        return cls(Bundle.open(path), form=form, interpreter=interpreter, threads=threads, pixels=pixels, region=region)
+        bundle = Bundle.open(path, lazily=True)
+        return cls(bundle, form=form, interpreter=interpreter, threads=threads, pixels=pixels, region=region)
 
     def classify(self, frame: NDArray[np.uint8], captured_ns: int | None = None) -> Classification:
         """Classify one frame.
@@ -147,11 +151,11 @@ class Classifier:
         age = None if captured_ns is None else perf_counter_ns() - captured_ns
         with self._lock:
             scores, durations = self.pipeline.run(frame)
+            unknown = self.pipeline.unknown
             self.clock.record(durations)
         index = int(scores.argmax())
-        return Classification(
-            self.labels[index], float(scores[index]), index, scores, self.labels, self.pipeline.stages, durations, age
-        )
+        score, stages = float(scores[index]), self.pipeline.stages
+        return Classification(self.labels[index], score, index, scores, self.labels, stages, durations, age, unknown)
 
     def classify_files(
         self, paths: Iterable[str | os.PathLike[str]], readers: int = 2

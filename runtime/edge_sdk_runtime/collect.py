@@ -25,7 +25,17 @@ from .files import write_atomically
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CollectConfig", "Collector", "Counts", "Verdict", "difference_hash", "hash_distance", "sharpness"]
+__all__ = [
+    "Chooser",
+    "CollectConfig",
+    "Collector",
+    "Counts",
+    "Verdict",
+    "check_label",
+    "difference_hash",
+    "hash_distance",
+    "sharpness",
+]
 
 _SHARPNESS_SIDE = 320
 _HASH_SIDE = 8
@@ -84,8 +94,38 @@ class Counts:
     blurred: int = 0
     similar: int = 0
 
+    def add(self, verdict: Verdict) -> None:
+        """Count one picture."""
+        setattr(self, verdict.value, getattr(self, verdict.value) + 1)
+
     def __str__(self) -> str:
         return f"{self.kept} kept, {self.similar} too similar, {self.blurred} blurred"
+
+
+class Chooser:
+    """Tells which pictures are worth keeping, by those that it said it of before.
+
+    Args:
+        config: What makes a picture worth it.
+    """
+
+    def __init__(self, config: CollectConfig | None = None) -> None:
+        self._config = config or CollectConfig()
+        self._kept: deque[int] = deque(maxlen=self._config.remembered)
+
+    def judge(self, frame: NDArray[np.uint8]) -> Verdict:
+        """Judge a picture; one that is kept is compared with from now on.
+
+        Args:
+            frame: `uint8 [height, width, 3]`, BGR.
+        """
+        if sharpness(frame) < self._config.sharpness:
+            return Verdict.BLURRED
+        fingerprint = difference_hash(frame)
+        if any(hash_distance(fingerprint, other) < self._config.distance for other in self._kept):
+            return Verdict.SIMILAR
+        self._kept.append(fingerprint)
+        return Verdict.KEPT
 
 
 class Collector:
@@ -106,7 +146,7 @@ class Collector:
         self.folder = Path(folder) / check_label(label)
         self.counts = Counts()
         self._config = config or CollectConfig()
-        self._kept: deque[int] = deque(maxlen=self._config.remembered)
+        self._chooser = Chooser(self._config)
         self._run = secrets.token_hex(3)  # two devices that collect into one shared folder at once never meet
 
     def offer(self, frame: NDArray[np.uint8]) -> Verdict:
@@ -118,19 +158,11 @@ class Collector:
         Raises:
             OSError: The folder cannot be written to, or the disk is full; no half-written file is left.
         """
-        verdict = self._judge(frame)
-        setattr(self.counts, verdict.value, getattr(self.counts, verdict.value) + 1)
+        verdict = self._chooser.judge(frame)
+        if verdict is Verdict.KEPT:
+            write_atomically(self._new_path(), self._jpeg(frame))
+        self.counts.add(verdict)
         return verdict
-
-    def _judge(self, frame: NDArray[np.uint8]) -> Verdict:
-        if sharpness(frame) < self._config.sharpness:
-            return Verdict.BLURRED
-        fingerprint = difference_hash(frame)
-        if any(hash_distance(fingerprint, other) < self._config.distance for other in self._kept):
-            return Verdict.SIMILAR
-        write_atomically(self._new_path(), self._jpeg(frame))
-        self._kept.append(fingerprint)
-        return Verdict.KEPT
 
     def _jpeg(self, frame: NDArray[np.uint8]) -> bytes:
         return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self._config.quality])[1].tobytes()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import BundleCorruptError, BundleVersionError, UsageError
 from .preprocess import Color, Interpolation, PreprocessSpec, ResizeMode
+from .records import dataclass, field
 from .similarity import Similarity
 
 __all__ = [
@@ -25,10 +25,12 @@ __all__ = [
     "Measured",
     "RebuiltFile",
     "StagedForm",
+    "TaughtClass",
     "Tolerances",
+    "UnknownRule",
 ]
 
-SCHEMA_VERSION = (1, 1)
+SCHEMA_VERSION = (1, 2)
 """Major and minor version of the schema this runtime writes and reads."""
 
 PACKED_TFLITE = "packed-tflite-1"
@@ -77,18 +79,21 @@ class StagedForm:
     """Encoder, similarity and head as stages of their own.
 
     Attributes:
-        encoder: Member name of the encoder's .tflite file, image → `float32 [1, D]`.
+        encoder: Member name of the encoder's .tflite file, image → `float32 [1, D]`. None where the embedding is the preprocessed
+            image itself, flattened row by row (H, W, C), each value divided by 255.
         prototypes: Member name of the `float32 [P, D]` table.
         prototype_labels: Class index of each of the P prototypes.
         similarity: How embeddings and prototypes are compared.
         head: Member name of the head: .tflite, or .npz for the NumPy head.
+        memory: Member name of the feature memory, which teaching needs; None where the bundle has none.
     """
 
-    encoder: str
+    encoder: str | None
     prototypes: str
     prototype_labels: tuple[int, ...]
     similarity: Similarity
     head: str
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,35 @@ class FusedForm:
     """
 
     classifier: str
+
+
+@dataclass(frozen=True)
+class UnknownRule:
+    """How images that show nothing of what the labels name are told; see `edge_sdk_runtime.unknown`.
+
+    Attributes:
+        thresholds: Per class, the largest distance from it at which an image may be of it; above 0.
+    """
+
+    thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TaughtClass:
+    """A class that was taught on a device, or that examples were added to there.
+
+    Attributes:
+        label: The class.
+        images: Number of images that it was shown, over all times.
+        prototypes: Number of prototypes that were added.
+        accuracy: The latest estimate of the share of its images that are classified rightly, 0 to 1; None where there were too
+            few to hold one out.
+    """
+
+    label: str
+    images: int
+    prototypes: int
+    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -158,6 +192,9 @@ class Manifest:
             that does not run them all is left out, and all are where nobody looked.
         provenance: Recipe, versions and source model, as text.
         files: The members, by name.
+        unknown: How images of nothing that is known are told; None where they are not.
+        version: 1 as the workstation wrote it, one more every time a device taught it or let it forget.
+        taught: What devices taught it, in the order of the first time.
     """
 
     name: str
@@ -173,6 +210,9 @@ class Manifest:
     provenance: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     task: str = "image-classification"
+    unknown: UnknownRule | None = None
+    version: int = 1
+    taught: tuple[TaughtClass, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2:
@@ -182,6 +222,7 @@ class Manifest:
                 f"Every prototype's label must be a class index below {len(self.labels)}. "
                 f"Received: {list(self.staged.prototype_labels)}. Give each prototype the index of its class."
             )
+        _check_unknown(self)
         if self.default_form not in self.forms:
             raise UsageError(
                 f"The default form must be one the bundle holds: {', '.join(self.forms) or 'none'}. "
@@ -201,12 +242,16 @@ class Manifest:
     @property
     def default_models(self) -> tuple[str, ...]:
         """Those of the default form."""
-        return self._models(self.fused, None) if self.default_form == "fused" else self._models(None, self.staged)
+        return self.models_of(self.default_form)
+
+    def models_of(self, form: str) -> tuple[str, ...]:
+        """Those of `"staged"` or `"fused"`; a staged form without an encoder and with a NumPy head has none."""
+        return self._models(self.fused if form == "fused" else None, self.staged if form == "staged" else None)
 
     @staticmethod
     def _models(fused: FusedForm | None, staged: StagedForm | None) -> tuple[str, ...]:
         names = [fused.classifier] if fused else []
-        names += [staged.encoder, staged.head] if staged else []
+        names += [staged.encoder or "", staged.head] if staged else []
         return tuple(name for name in names if name.endswith(".tflite"))
 
     def to_json(self) -> str:
@@ -225,6 +270,9 @@ class Manifest:
             "interpreters": list(self.interpreters),
             "requires": dict(self.requires),
             "provenance": dict(self.provenance),
+            "unknown": vars(self.unknown) if self.unknown else None,
+            "version": self.version,
+            "taught": [vars(each) for each in self.taught],
             "files": {name: _file_document(entry) for name, entry in self.files.items()},
         }
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
@@ -248,6 +296,19 @@ class Manifest:
             raise BundleCorruptError(
                 f"manifest.json must follow the bundle schema. Received: {what}. Copy the bundle again."
             ) from error
+
+
+def _check_unknown(manifest: Manifest) -> None:
+    rule = manifest.unknown
+    if rule is None:
+        return
+    if not (manifest.staged and manifest.staged.memory):
+        raise UsageError("Telling unknown images needs a feature memory. Received: none. Write the bundle again.")
+    if len(rule.thresholds) != len(manifest.labels) or not all(threshold > 0 for threshold in rule.thresholds):
+        raise UsageError(
+            f"Telling unknown images needs a threshold above 0 for each of {len(manifest.labels)} labels. "
+            f"Received: {list(rule.thresholds)}. Write the bundle again."
+        )
 
 
 def _refuse_constant(name: str) -> None:
@@ -285,6 +346,9 @@ def _manifest(document: dict[str, Any]) -> Manifest:
         requires={str(key): str(value) for key, value in document.get("requires", {}).items()},  # since schema 1.1
         provenance={str(key): str(value) for key, value in document["provenance"].items()},
         files={str(name): _file(entry) for name, entry in document["files"].items()},
+        unknown=_unknown(document.get("unknown")),  # this and the following since schema 1.2
+        version=int(document.get("version", 1)),
+        taught=tuple(_taught(each) for each in document.get("taught", ())),
     )
 
 
@@ -316,11 +380,28 @@ def _preprocess(document: dict[str, Any]) -> PreprocessSpec:
 
 def _staged(document: dict[str, Any]) -> StagedForm:
     return StagedForm(
-        encoder=str(document["encoder"]),
+        encoder=None if document["encoder"] is None else str(document["encoder"]),  # null since schema 1.2
         prototypes=str(document["prototypes"]),
         prototype_labels=tuple(map(int, document["prototype_labels"])),
         similarity=Similarity(document["similarity"]),
         head=str(document["head"]),
+        memory=None if document.get("memory") is None else str(document["memory"]),  # since schema 1.2
+    )
+
+
+def _unknown(document: dict[str, Any] | None) -> UnknownRule | None:
+    if document is None:
+        return None
+    return UnknownRule(tuple(map(float, document["thresholds"])))
+
+
+def _taught(document: dict[str, Any]) -> TaughtClass:
+    accuracy = document["accuracy"]
+    return TaughtClass(
+        label=str(document["label"]),
+        images=int(document["images"]),
+        prototypes=int(document["prototypes"]),
+        accuracy=None if accuracy is None else float(accuracy),
     )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import load_arrays
 from .errors import BundleCorruptError, UsageError
+from .records import dataclass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MlpHead"]
+__all__ = ["CompiledMlp", "MlpHead"]
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,40 @@ class MlpHead:
             raise BundleCorruptError(
                 f"A head must be an .npz of kernels and biases. Received: {error}. Write the bundle again."
             ) from error
+
+
+class CompiledMlp:
+    """A head with memory for what lies between its layers, so that scoring one vector of features allocates nothing.
+
+    An instance reuses its memory and is therefore for one thread at a time; `MlpHead` itself is for any number.
+
+    Args:
+        head: The head; its numbers are copied.
+    """
+
+    def __init__(self, head: MlpHead) -> None:
+        kernels = [np.array(kernel, np.float32, order="C") for kernel in head.kernels]
+        biases = [np.array(bias, np.float32) for bias in head.biases]
+        hidden = [np.empty_like(bias) for bias in biases[:-1]]
+        self._hidden = tuple(zip(kernels, biases, hidden, strict=False))
+        self._last = kernels[-1], biases[-1]
+        self._ones = np.ones_like(biases[-1])
+
+    def into(self, features: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Score one vector of features, as calling the head does within float32's rounding.
+
+        Args:
+            features: `float32 [inputs]`.
+            out: `float32 [outputs]`, C-contiguous; becomes probabilities that sum to 1.
+        """
+        for kernel, bias, hidden in self._hidden:
+            np.dot(features, kernel, out=hidden)
+            np.add(hidden, bias, out=hidden)
+            features = np.maximum(hidden, 0.0, out=hidden)
+        kernel, bias = self._last
+        np.dot(features, kernel, out=out)
+        np.add(out, bias, out=out)
+        # Not max() and sum(): every reduction in NumPy allocates an iterator of nearly a kilobyte.
+        np.subtract(out, out[out.argmax()], out=out)  # exp of a large score would overflow; the shift cancels
+        np.exp(out, out=out)
+        np.divide(out, out.dot(self._ones), out=out)

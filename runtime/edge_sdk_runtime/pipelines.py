@@ -1,7 +1,8 @@
 """The two inference forms as sequences of timed stages.
 
-*Staged*: preprocess → embed (encoder.tflite) → similarity (NumPy) → head (TFLite or NumPy). *Fused*: preprocess → classify
-(one .tflite). Memory is allocated when a pipeline is made; running it touches the interpreter's tensors in place.
+*Staged*: preprocess → embed (encoder.tflite, or the image as it is) → similarity (NumPy) → head (TFLite or NumPy). *Fused*:
+preprocess → classify (one .tflite). Memory is allocated when a pipeline is made; running it touches the interpreter's tensors in
+place.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from .bundle import Bundle
 from .errors import BundleCorruptError, UsageError
 from .interpreters import Interpreter, InterpreterPlug, TensorInfo
 from .manifest import StagedForm
-from .mlp import MlpHead
 from .packages import promised
 from .preprocess import Pixels, Preprocessor, Region
 from .similarity import CompiledSimilarity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .mlp import CompiledMlp, MlpHead
+    from .unknown import CompiledUnknown
 
 __all__ = ["FusedPipeline", "Pipeline", "StagedPipeline", "make_pipeline"]
 
@@ -32,6 +35,10 @@ class Pipeline(Protocol):
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in the order in which they run."""
+
+    @property
+    def unknown(self) -> bool | None:
+        """Whether the latest frame that was run shows nothing of what is known; None where that cannot be told."""
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
         """Classify one frame.
@@ -60,6 +67,7 @@ class FusedPipeline:
     """
 
     stages = ("preprocess", "classify")
+    unknown = None
 
     def __init__(self, preprocessor: Preprocessor, model: Interpreter, classes: int) -> None:
         _expect("The classifier's input", model.input, TensorInfo((1, *preprocessor.spec.shape), "uint8"))
@@ -98,9 +106,11 @@ class StagedPipeline:
         prototypes: Number of prototypes, P.
         head: Features → probabilities, as a model or in NumPy.
         classes: Number of labels.
+        unknown: Tells images of nothing that is known, in a stage of its own; None where there is no such stage.
     """
 
-    stages = ("preprocess", "embed", "similarity", "head")
+    stages: tuple[str, ...] = ("preprocess", "embed", "similarity", "head")
+    unknown: bool | None = None
 
     def __init__(
         self,
@@ -110,6 +120,7 @@ class StagedPipeline:
         prototypes: int,
         head: Interpreter | MlpHead,
         classes: int,
+        unknown: CompiledUnknown | None = None,
     ) -> None:
         _expect("The encoder's input", encoder.input, TensorInfo((1, *preprocessor.spec.shape), "uint8"))
         _expect("The encoder's output", encoder.output, TensorInfo((1, similarity.width), "float32"))
@@ -117,12 +128,11 @@ class StagedPipeline:
         self._encoder = encoder
         self._compare = similarity.into
         self._features = np.empty(prototypes, np.float32)
-        self._head = head if isinstance(head, MlpHead) else _ModelHead(head, prototypes, classes)
-        if isinstance(head, MlpHead) and (head.inputs, head.outputs) != (prototypes, classes):
-            raise BundleCorruptError(
-                f"The head must take {prototypes} features and score {classes} classes. "
-                f"Received: {head.inputs} and {head.outputs}. Write the bundle again."
-            )
+        self._classes = classes
+        self._strangeness = unknown and unknown.strangeness
+        if unknown:
+            self.stages = (*self.stages, "unknown")
+        self._head = _scoring(head, prototypes, classes)
 
     def run(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float32], tuple[int, ...]]:
         """Classify one frame; see `Pipeline.run`."""
@@ -131,10 +141,40 @@ class StagedPipeline:
         ready = perf_counter_ns()
         self._encoder.invoke()
         embedded = perf_counter_ns()
-        self._compare(self._encoder.output_view()[0], self._features)
+        embedding = self._encoder.output_view()[0]
+        self._compare(embedding, self._features)
         compared = perf_counter_ns()
-        scores = self._head(self._features)
-        return scores, (ready - start, embedded - ready, compared - embedded, perf_counter_ns() - compared)
+        scores = np.empty(self._classes, np.float32)
+        self._head.into(self._features, scores)
+        scored = perf_counter_ns()
+        durations = ready - start, embedded - ready, compared - embedded, scored - compared
+        if not self._strangeness:
+            return scores, durations
+        self.unknown = not self._strangeness(embedding) <= 1  # NaN is like nothing
+        return scores, (*durations, perf_counter_ns() - scored)
+
+    def embed(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The embedding of one frame, a new `float32 [D]`, and nothing after it.
+
+        Args:
+            frame: `uint8 [height, width, 3]`, BGR.
+        """
+        self._preprocess(frame, self._encoder.input_view()[0])
+        return self._embedding()
+
+    def embed_input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The embedding of an image that is preprocessed already, a new `float32 [D]`.
+
+        Args:
+            image: `uint8 [H, W, C]`, as the encoder takes it.
+        """
+        self._encoder.input_view()[0] = image
+        return self._embedding()
+
+    def _embedding(self) -> NDArray[np.float32]:
+        self._encoder.invoke()
+        embedding: NDArray[np.float32] = self._encoder.output_view()[0].copy()
+        return embedding
 
     def trace(self, frame: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
         """The preprocessed image, the embedding, the features and the scores; see `Pipeline.trace`."""
@@ -143,12 +183,9 @@ class StagedPipeline:
         self._encoder.invoke()
         embedding = self._encoder.output_view()[0].copy()
         self._compare(embedding, self._features)
-        return {
-            "preprocess": image,
-            "embed": embedding,
-            "similarity": self._features.copy(),
-            "scores": self._head(self._features),
-        }
+        scores = np.empty(self._classes, np.float32)
+        self._head.into(self._features, scores)
+        return {"preprocess": image, "embed": embedding, "similarity": self._features.copy(), "scores": scores}
 
     def close(self) -> None:
         """Give the models' memory back."""
@@ -157,19 +194,32 @@ class StagedPipeline:
             self._head.model.close()
 
 
+def _scoring(head: Interpreter | MlpHead, features: int, classes: int) -> CompiledMlp | _ModelHead:
+    """The head made ready to score one vector of features after the other."""
+    from .mlp import CompiledMlp, MlpHead  # the fused form has no head
+
+    if not isinstance(head, MlpHead):
+        return _ModelHead(head, features, classes)
+    if (head.inputs, head.outputs) != (features, classes):
+        raise BundleCorruptError(
+            f"The head must take {features} features and score {classes} classes. "
+            f"Received: {head.inputs} and {head.outputs}. Write the bundle again."
+        )
+    return CompiledMlp(head)
+
+
 class _ModelHead:
-    """A head that is a .tflite model, called like the NumPy one."""
+    """A head that is a .tflite model, used like the NumPy one."""
 
     def __init__(self, model: Interpreter, features: int, classes: int) -> None:
         _expect("The head's input", model.input, TensorInfo((1, features), "float32"))
         _expect("The head's output", model.output, TensorInfo((1, classes), "float32"))
         self.model = model
 
-    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def into(self, features: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         self.model.input_view()[0] = features
         self.model.invoke()
-        scores: NDArray[np.float32] = self.model.output_view()[0].copy()
-        return scores
+        out[...] = self.model.output_view()[0]
 
 
 def make_pipeline(
@@ -215,11 +265,25 @@ def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int, preprocessor: P
     manifest, form = bundle.manifest, bundle.manifest.staged
     assert form is not None
     similarity = _similarity(bundle, form)
-    is_model = form.head.endswith(".tflite")
-    head = _load(bundle, form.head, plug, 1) if is_model else MlpHead.from_bytes(bundle.read(form.head))
-    encoder = _load(bundle, form.encoder, plug, threads)
+    head = _head(bundle, form.head, plug)
+    encoder = _flattened(preprocessor) if form.encoder is None else _load(bundle, form.encoder, plug, threads)
     prototypes = len(form.prototype_labels)
-    return StagedPipeline(preprocessor, encoder, similarity, prototypes, head, len(manifest.labels))
+    unknown = _unknown(bundle, similarity.width) if manifest.unknown else None
+    return StagedPipeline(preprocessor, encoder, similarity, prototypes, head, len(manifest.labels), unknown)
+
+
+def _head(bundle: Bundle, name: str, plug: InterpreterPlug) -> Interpreter | MlpHead:
+    if name.endswith(".tflite"):
+        return _load(bundle, name, plug, 1)
+    from .mlp import MlpHead
+
+    return MlpHead.from_bytes(bundle.read(name))
+
+
+def _unknown(bundle: Bundle, width: int) -> CompiledUnknown | None:
+    from .unknown import CompiledUnknown  # not every bundle tells unknown images
+
+    return CompiledUnknown.of(bundle, width)
 
 
 def _load(bundle: Bundle, name: str, plug: InterpreterPlug, threads: int) -> Interpreter:
@@ -230,6 +294,12 @@ def _load(bundle: Bundle, name: str, plug: InterpreterPlug, threads: int) -> Int
 
         admit(content, name, release)
     return plug.load(content, threads)
+
+
+def _flattened(preprocessor: Preprocessor) -> Interpreter:
+    from .interpreters.none import FlattenedImage  # nearly every bundle has an encoder
+
+    return FlattenedImage(preprocessor.spec.shape)
 
 
 def _similarity(bundle: Bundle, form: StagedForm) -> CompiledSimilarity:

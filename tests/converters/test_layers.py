@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk_converters import layers as module
+from edge_sdk_converters.cost import count_macs
 from edge_sdk_converters.errors import ModelError
-from edge_sdk_converters.layers import PrototypeSimilarity
+from edge_sdk_converters.layers import FlattenedImage, PrototypeSimilarity
+from edge_sdk_converters.tflite import export_tflite
 from edge_sdk_runtime import Similarity, similarity_features
-from tests.converters.helpers import staged_network
-from tests.converters.networks import call, images, saved_and_loaded
+from tests.converters.helpers import assert_one_line, run_tflite, staged_network
+from tests.converters.networks import SIDE, call, images, saved_and_loaded
 
 measures = st.sampled_from(Similarity)
 
@@ -31,7 +33,7 @@ def table(rng: np.random.Generator, rows: int, width: int) -> np.ndarray:
 
 
 def test_public_names() -> None:
-    assert module.__all__ == ["PrototypeSimilarity"]
+    assert sorted(module.__all__) == ["FlattenedImage", "PrototypeSimilarity"]
 
 
 @settings(deadline=None, max_examples=40)
@@ -70,6 +72,51 @@ def test_a_zero_embedding_is_similar_to_nothing(measure: Similarity) -> None:
     received = call(similarity_model(prototypes, measure), nothing)
     assert np.isfinite(received).all()
     np.testing.assert_allclose(received, similarity_features(nothing, prototypes, measure), atol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [1e-3, 0.1, 1000.0])
+def test_a_constant_embedding_correlates_with_nothing(constant: float) -> None:
+    """In NumPy, in Keras and in a .tflite file alike, though its mean is rounded."""
+    prototypes = np.concatenate([table(np.random.default_rng(0), 2, 1001), np.full((1, 1001), 0.7, np.float32)])
+    embeddings = np.concatenate([np.full((1, 1001), constant, np.float32), prototypes])
+    expected = similarity_features(embeddings, prototypes, Similarity.CORRELATION)
+    assert not expected[0].any() and not expected[:, 2].any()
+    np.testing.assert_allclose(
+        call(similarity_model(prototypes, Similarity.CORRELATION), embeddings), expected, atol=1e-6
+    )
+
+
+def test_correlation_of_flattened_images_as_a_tflite_file() -> None:
+    """The fused form of the literal method: as NumPy computes it on the device's staged form."""
+    rng = np.random.default_rng(1)
+    prototypes = rng.uniform(size=(4, SIDE * SIDE * 3)).astype(np.float32)
+    image = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    compare = PrototypeSimilarity([0, 1, 2, 3], "correlation")
+    model = keras.Model(image, compare(FlattenedImage()(image)))
+    compare.set_weights([prototypes])
+    batch = np.concatenate([images(5), np.full((1, SIDE, SIDE, 3), 77, np.uint8)])
+    pixels = batch.reshape(6, -1).astype(np.float32) / 255
+    expected = similarity_features(pixels, prototypes, Similarity.CORRELATION)
+    np.testing.assert_allclose(run_tflite(export_tflite(model), batch), expected, atol=1e-5)
+
+
+def test_a_flattened_image_holds_its_pixels_row_by_row() -> None:
+    batch = images(3)
+    image = keras.Input(batch.shape[1:], dtype="uint8")
+    model = saved_and_loaded(keras.Model(image, FlattenedImage(name="embedding")(image)))
+    embeddings = call(model, batch)
+    assert (model.output_shape, embeddings.dtype) == ((None, SIDE * SIDE * 3), np.float32)
+    np.testing.assert_allclose(embeddings, batch.reshape(3, -1) / 255, rtol=0, atol=1e-7)
+    assert embeddings[0, 3] == pytest.approx(batch[0, 0, 1, 0] / 255)
+    assert FlattenedImage().compute_output_shape((None, 2, 3, 1)) == (None, 6)
+    assert (model.count_params(), count_macs(model)) == (0, 0)
+
+
+@pytest.mark.parametrize("shape", [(4,), (None, 4, 3), (4, 4, 4, 3)])
+def test_what_has_no_fixed_sides_cannot_be_flattened(shape: tuple[int | None, ...]) -> None:
+    with pytest.raises(ModelError, match=r"Images must be \[batch, H, W, C\] with fixed sides\. Received: ") as caught:
+        FlattenedImage()(keras.Input(shape))
+    assert_one_line(caught.value)
 
 
 @pytest.mark.parametrize("measure", Similarity)

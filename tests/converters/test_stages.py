@@ -11,7 +11,7 @@ from edge_sdk_converters import stages as module
 from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.factorize.apply import factorize
 from edge_sdk_converters.factorize.config import FactorizeConfig
-from edge_sdk_converters.layers import PrototypeSimilarity
+from edge_sdk_converters.layers import FlattenedImage, PrototypeSimilarity
 from edge_sdk_converters.stages import Stages, has_stages, split_stages
 from edge_sdk_runtime import Similarity, similarity_features
 from tests.converters.helpers import assert_one_line, plain_network, staged_network, weights_kept
@@ -23,7 +23,7 @@ def features_of(stages: Stages, batch: np.ndarray) -> np.ndarray:
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["Stages", "has_stages", "layers_after_encoder", "split_stages"]
+    assert sorted(module.__all__) == ["Stages", "has_stages", "layers_after_encoder", "numpy_head", "split_stages"]
 
 
 @pytest.mark.parametrize("measure", Similarity)
@@ -38,6 +38,20 @@ def test_the_parts_are_the_whole(measure: Similarity) -> None:
     np.testing.assert_allclose(call(stages.head, features), call(model, batch), atol=1e-5)
     assert stages.numpy_head is not None
     np.testing.assert_allclose(stages.numpy_head(features), call(stages.head, features), atol=1e-5)
+
+
+def test_only_an_image_that_is_its_own_embedding_needs_no_encoder() -> None:
+    image = keras.Input((4, 4, 3), dtype="uint8")
+    pixels, compare = FlattenedImage(name="embedding")(image), PrototypeSimilarity([0, 1], "correlation")
+    head = layers.Dense(2, activation="softmax")
+    literal = keras.Model(image, head(compare(pixels)))
+    stages = split_stages(literal)
+    assert stages.flattened
+    assert stages.prototypes.shape == (2, 48)
+    narrowed = layers.Dense(5)(pixels)
+    learned = keras.Model(image, layers.Dense(2, activation="softmax")(PrototypeSimilarity([0, 1])(narrowed)))
+    assert not split_stages(learned).flattened
+    assert not split_stages(staged_network()).flattened
 
 
 def test_weights_are_copies() -> None:

@@ -15,12 +15,14 @@ from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, ProofError
 from edge_sdk_converters.factorize.apply import factorize
 from edge_sdk_converters.factorize.config import FactorizeConfig
+from edge_sdk_converters.layers import FlattenedImage, PrototypeSimilarity
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.tflite import export_tflite
 from edge_sdk_converters.training import predict
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
-from edge_sdk_runtime import Bundle, Classifier, MlpHead, verify
+from edge_sdk_converters.writer import BundleRequest, HeadFormat, HeldOut, build_bundle
+from edge_sdk_runtime import Bundle, Classifier, MlpHead, similarity_features, verify
+from edge_sdk_runtime.mlp_training import train_mlp
 from edge_sdk_runtime.verify import GoldenVectors
 from tests.converters.helpers import GRAY_8, assert_one_line, plain_network
 
@@ -54,7 +56,7 @@ def both(classifier: keras.Model, request_for: Request) -> Bundle:
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["BundleRequest", "HeldOut", "build_bundle"]
+    assert sorted(module.__all__) == ["BundleRequest", "HeadFormat", "HeldOut", "build_bundle"]
 
 
 def test_staged_and_fused_agree_with_each_other_and_with_keras(
@@ -129,6 +131,67 @@ def test_a_head_that_is_no_plain_mlp_travels_as_a_model(
     with Classifier(bundle) as running:
         scores = running.classify(digits.test[0]).scores
     np.testing.assert_allclose(scores, predict(split.model, digits.test[0][None, ..., :1])[0], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def literal(data: LearningData) -> keras.Model:
+    """Digits as they are, compared with the mean of each class: an embedding that nothing was learnt for."""
+    x, y = data.train.x, data.train.y
+    pixels = x.reshape(len(x), -1) / np.float32(255)
+    means = np.stack([pixels[y == label].mean(axis=0) for label in range(10)])
+    learnt = train_mlp(similarity_features(pixels, means, "correlation"), y, 10)  # type: ignore[arg-type]
+    image, compare = (
+        keras.Input(x.shape[1:], dtype="uint8", name="image"),
+        PrototypeSimilarity(range(10), "correlation"),
+    )
+    hidden = keras.layers.Dense(32, activation="relu")(compare(FlattenedImage(name="embedding")(image)))
+    model = keras.Model(image, keras.layers.Dense(10, activation="softmax")(hidden), name="literal")
+    pairs = [array for pair in zip(learnt.kernels, learnt.biases, strict=True) for array in pair]
+    model.set_weights([means, *pairs])
+    return model
+
+
+def test_an_image_that_is_its_own_embedding_needs_no_model(
+    literal: keras.Model, request_for: Request, digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "export_tflite", None)  # nothing is exported
+    monkeypatch.setenv("EDGE_SDK_INTERPRETER", "none of those known")  # and nothing loaded
+    manifest = (bundle := build_bundle(request_for(literal, quantize=INT8))).manifest
+    assert manifest.staged is not None and manifest.staged.encoder is None
+    assert set(manifest.files) == {"prototypes.npy", "head.npz", "golden.npz"}
+    assert (manifest.models, manifest.requires, manifest.measured.tflite_bytes) == ((), {}, 0)
+    assert manifest.interpreters == (f"numpy {np.__version__}",)
+    assert manifest.measured.accuracy is not None and manifest.measured.accuracy > 0.7
+    assert verify(bundle).passed
+    with Classifier(bundle) as running:
+        scores = np.stack([running.classify(digits.test[i]).scores for i in range(20)])
+    inputs = np.stack([digits.test[i][..., :1] for i in range(20)])
+    np.testing.assert_allclose(scores, predict(literal, inputs), atol=1e-4)
+
+
+def test_its_fused_form_and_both_forms_of_its_head_agree(
+    literal: keras.Model, request_for: Request, digits: Splits
+) -> None:
+    bundle = build_bundle(request_for(literal, forms=("staged", "fused"), head=HeadFormat.TFLITE))
+    assert bundle.manifest.models == ("classifier.tflite", "head.tflite")
+    with_numpy = build_bundle(request_for(literal, head=HeadFormat.NUMPY))
+    scores = []
+    for each, form in ((bundle, "staged"), (bundle, "fused"), (with_numpy, "staged")):
+        with Classifier(each, form=form) as running:
+            scores.append(np.stack([running.classify(digits.test[i]).scores for i in range(20)]))
+    np.testing.assert_allclose(scores[0], scores[2], atol=1e-5)
+    np.testing.assert_allclose(scores[1], scores[2], atol=1e-4)
+
+
+def test_a_head_with_other_layers_cannot_be_had_in_numpy(request_for: Request) -> None:
+    image = keras.Input((8, 8, 1), dtype="uint8")
+    features = PrototypeSimilarity(range(10))(FlattenedImage()(image))
+    model = keras.Model(image, keras.layers.Softmax()(keras.layers.Dense(10)(features)))
+    with pytest.raises(
+        ModelError, match=r"Received: InputLayer, Dense, Softmax\. Ask for a head as a \.tflite"
+    ) as caught:
+        build_bundle(request_for(model, head=HeadFormat.NUMPY))
+    assert_one_line(caught.value)
 
 
 def test_a_plain_classifier_is_fused_and_nothing_else(request_for: Request) -> None:

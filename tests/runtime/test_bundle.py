@@ -74,9 +74,10 @@ def test_the_members_that_are_handed_out_are_copies() -> None:
     assert bundle.read("encoder.tflite") == b"an encoder"
 
 
-def test_every_truncation_is_refused() -> None:
+def test_every_truncation_is_refused_as_one() -> None:
+    """Wherever the file ends, also where a member that is an archive of its own is whole up to there."""
     for length in range(len(CONTENT)):
-        with pytest.raises(BundleCorruptError):
+        with pytest.raises(BundleCorruptError, match="cut short" if length >= 4 else "whole"):
             Bundle.from_bytes(CONTENT[:length])
 
 
@@ -162,6 +163,28 @@ def test_missing_and_altered_members_are_named(name: str) -> None:
     for altered in (content + b"!", bytes([content[0] ^ 1]) + content[1:], b""):
         with pytest.raises(BundleCorruptError, match=f"an altered {name}"):
             Bundle.from_bytes(zipped({**without, name: altered}))
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLE.members()))
+def test_lazily_an_altered_member_is_refused_before_it_is_handed_out(name: str) -> None:
+    content = BUNDLE.read(name)
+    altered = zipped({**everything(), name: bytes([content[0] ^ 1]) + content[1:]})
+    for use in (lambda opened: opened.read(name), Bundle.members, Bundle.to_bytes):
+        opened = Bundle.from_bytes(altered, lazily=True)
+        for _ in range(2):
+            with pytest.raises(BundleCorruptError, match=f"an altered {name}"):
+                use(opened)
+        for other in set(BUNDLE.members()) - {name}:
+            assert opened.read(other) == BUNDLE.read(other)
+    with pytest.raises(BundleCorruptError, match=f"an altered {name}"):
+        Bundle.from_bytes(zipped({**everything(), name: content + b"!"}), lazily=True)
+
+
+def test_lazily_the_same_is_read(tmp_path: Path) -> None:
+    BUNDLE.write(tmp_path / "a.edge")
+    opened = Bundle.open(tmp_path / "a.edge", lazily=True)
+    assert opened.read("encoder.tflite") == BUNDLE.read("encoder.tflite")
+    assert same(opened, BUNDLE)
 
 
 def test_an_extra_member_is_named() -> None:

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_sdk_runtime import BundleError, UsageError, batch
+from edge_sdk_runtime import BundleError, UsageError, affinity, batch
 from edge_sdk_runtime.bundle import GOLDEN
 from edge_sdk_runtime.cli import main
 from edge_sdk_runtime.interpreters import ENVIRONMENT_VARIABLE
@@ -166,6 +167,48 @@ def test_an_interruption_is_130(bundle: str, red: str, capsys: Output, monkeypat
     monkeypatch.setattr(batch, "read_image", interrupt)
     assert edge_run("classify", bundle, red) == 130
     assert capsys.readouterr() == ("", "Interrupted.\n")
+
+
+def test_a_termination_before_the_end_is_143_and_cleans_up(
+    bundle: str, red: str, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it should have ended here")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(batch.Classifier, "classify", terminate)
+    assert edge_run("classify", bundle, red, "--trace", str(tmp_path / "trace.json")) == 143
+    assert capsys.readouterr() == ("", "")
+    json.loads((tmp_path / "trace.json").read_text())
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_process_that_ignores_sigterm_goes_on(bundle: str, red: str, capsys: Output) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert edge_run("classify", bundle, red) == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("verb", ["classify", "bench"])
+def test_processors_are_chosen_alike_by_every_verb(verb: str, bundle: str, red: str, capsys: Output) -> None:
+    images = [red] if verb == "classify" else []
+    assert edge_run(verb, bundle, *images, "--cpus", "9999") == 2
+    assert "must be among those that this process may use" in one_error_line(capsys)
+    assert edge_run(verb, bundle, *images, "--cpus", "one") == 2
+    assert "Received: 'one'. Write 0,1 or 0-3." in one_error_line(capsys)
+
+
+def test_processors_are_chosen_before_the_bundle_is_loaded(
+    bundle: str, red: str, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[Sequence[int]] = []
+    monkeypatch.setattr(affinity, "use_processors", chosen.append)
+    assert edge_run("classify", str(Path(bundle).with_name("absent.edge")), red, "--cpus", "0-1,5") == 2
+    assert chosen == [(0, 1, 5)]
 
 
 def test_info_says_what_a_bundle_holds(bundle: str, capsys: Output) -> None:

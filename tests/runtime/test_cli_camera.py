@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from edge_sdk_runtime import Classifier, cameras
+from edge_sdk_runtime import Classifier, affinity, cameras
 from edge_sdk_runtime.cameras.fake import FakeReader, Hang
 from edge_sdk_runtime.cli import main
 from edge_sdk_runtime.errors import CameraError
@@ -171,6 +171,14 @@ def test_the_region_reaches_the_classifier(tmp_path: Path, capsys: Output) -> No
     for region, label in (("0,0,0.5,1", "red"), ("0.5,0,0.5,1", "blue")):
         assert edge_run("camera", "colours.edge", "--source", f"images:{tmp_path}", "--region", region, "--json") == 0
         assert json.loads(capsys.readouterr().out.splitlines()[0])["label"] == label
+
+
+def test_the_processors_are_those_that_were_chosen(plays: Any, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[Sequence[int]] = []
+    monkeypatch.setattr(affinity, "use_processors", chosen.append)
+    plays(endless())
+    assert edge_run("camera", "colours.edge", "--frames", "1", "--cpus", "2-3") == 0
+    assert chosen == [(2, 3)]
 
 
 def test_a_trace_is_written(tmp_path: Path, plays: Any, capsys: Output) -> None:

@@ -77,6 +77,9 @@ def test_a_coded_file_that_promises_something_else_is_refused(coded: Bundle, cha
     files = {**coded.manifest.files, "encoder.tflite": other}
     with pytest.raises(BundleCorruptError, match="must rebuild what the manifest says"):
         Bundle(dataclasses.replace(coded.manifest, files=files), coded.members())
+    lazily = Bundle(dataclasses.replace(coded.manifest, files=files), coded.members(), lazily=True)
+    with pytest.raises(BundleCorruptError, match="must rebuild what the manifest says"):
+        lazily.read("encoder.tflite")
 
 
 def test_a_coded_file_whose_streams_are_damaged_is_refused(coded: Bundle) -> None:

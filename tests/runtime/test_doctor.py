@@ -179,11 +179,16 @@ def test_the_choice_is_the_runtime_s_own(monkeypatch: pytest.MonkeyPatch) -> Non
     assert diagnosis.troubles[0].mend == "python -m pip install tflite-runtime==2.14.0 'numpy<2'"
 
 
-def test_nothing_installed_is_a_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_installed_is_a_trouble(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(module, "_try", lambda name, *_: PartCheck(name, "1.0"))
     (trouble,) = diagnose().troubles
     assert (trouble.detail, trouble.mend) == ("none installed", "python -m pip install ai-edge-litert")
+    assert main.main(["doctor"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "interpreter must work. Received: none installed. Run: python -m pip install ai-edge-litert",
+        "Bundles that hold no model run all the same: edge-run info says which do.",
+    ]
 
 
 def edge_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,16 @@ from edge_sdk_runtime import (
     Similarity,
     UsageError,
 )
-from edge_sdk_runtime.manifest import SCHEMA_VERSION, FileEntry, FusedForm, Measured, StagedForm, Tolerances
+from edge_sdk_runtime.manifest import (
+    SCHEMA_VERSION,
+    FileEntry,
+    FusedForm,
+    Measured,
+    StagedForm,
+    TaughtClass,
+    Tolerances,
+    UnknownRule,
+)
 from tests.runtime.helpers import LABELS, make_manifest
 
 texts = st.text(max_size=20)
@@ -32,7 +41,7 @@ specs = st.builds(
     st.sampled_from(Color),
 )
 staged_forms = st.builds(
-    StagedForm, texts, texts, st.lists(st.integers(0, 1)).map(tuple), st.sampled_from(Similarity), texts
+    StagedForm, st.none() | texts, texts, st.lists(st.integers(0, 1)).map(tuple), st.sampled_from(Similarity), texts
 )
 measurements = st.builds(
     Measured, st.none() | st.floats(0, 1), sizes, texts, st.none() | sizes, st.none() | sizes, sizes
@@ -42,19 +51,30 @@ measurements = st.builds(
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     forms = draw(st.sampled_from([("staged",), ("fused",), ("staged", "fused")]))
+    labels = tuple(draw(st.lists(texts, min_size=2, max_size=5)))
+    staged = draw(staged_forms) if "staged" in forms else None
+    tells = staged is not None and draw(st.booleans())
+    if staged and (tells or draw(st.booleans())):
+        staged = dataclasses.replace(staged, memory=draw(texts.filter(bool)))
+    thresholds = st.lists(st.floats(1e-3, 1e3), min_size=len(labels), max_size=len(labels)).map(tuple)
     return Manifest(
         name=draw(texts),
-        labels=tuple(draw(st.lists(texts, min_size=2, max_size=5))),
+        labels=labels,
         preprocess=draw(specs),
         default_form=draw(st.sampled_from(forms)),
         measured=draw(measurements),
         tolerances=draw(st.builds(Tolerances, tolerances, tolerances, tolerances, tolerances)),
-        staged=draw(staged_forms) if "staged" in forms else None,
+        staged=staged,
         fused=draw(st.builds(FusedForm, texts)) if "fused" in forms else None,
         interpreters=tuple(draw(st.lists(texts, max_size=3))),
         requires=draw(st.dictionaries(texts, texts, max_size=2)),
         provenance=draw(st.dictionaries(texts, texts, max_size=4)),
         files=draw(st.dictionaries(texts, st.builds(FileEntry, sizes, texts), max_size=4)),
+        unknown=draw(st.builds(UnknownRule, thresholds)) if tells else None,
+        version=draw(st.integers(1, 99)),
+        taught=tuple(
+            draw(st.lists(st.builds(TaughtClass, texts, sizes, sizes, st.none() | st.floats(0, 1)), max_size=2))
+        ),
     )
 
 
@@ -71,7 +91,7 @@ def test_is_strict_json(manifest: Manifest) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    assert json.loads(manifest.to_json(), parse_constant=refuse)["schema_version"] == "1.1"
+    assert json.loads(manifest.to_json(), parse_constant=refuse)["schema_version"] == "1.2"
 
 
 @given(manifests(), st.randoms())
@@ -115,7 +135,10 @@ def test_newer_minor_versions_may_add_keys_everywhere() -> None:
     assert Manifest.from_json(json.dumps(newer)) == make_manifest()
 
 
-@pytest.mark.parametrize("key", sorted(set(document()) - {"requires"}))
+SINCE_1_2 = ("unknown", "version", "taught")
+
+
+@pytest.mark.parametrize("key", sorted(set(document()) - {"requires", *SINCE_1_2}))
 def test_a_missing_key_is_named(key: str) -> None:
     incomplete = document()
     del incomplete[key]
@@ -129,9 +152,38 @@ def test_a_bundle_of_schema_1_0_says_nothing_of_runtimes() -> None:
     assert Manifest.from_json(json.dumps(older)).requires == {}
 
 
+def test_a_bundle_of_schema_1_1_was_never_taught() -> None:
+    older = document()
+    del older["staged"]["memory"]
+    for key in SINCE_1_2:
+        del older[key]
+    manifest = Manifest.from_json(json.dumps(older))
+    assert manifest == make_manifest()
+    assert (manifest.unknown, manifest.version, manifest.taught) == (None, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("memory", "rule"),
+    [
+        (None, UnknownRule((0.5, 0.5, 0.5))),
+        ("memory.npz", UnknownRule((0.5, 0.5))),
+        ("memory.npz", UnknownRule((0.5, 0.0, 0.5))),
+    ],
+)
+def test_telling_unknown_images_needs_a_memory_and_a_threshold_per_label(memory: str | None, rule: UnknownRule) -> None:
+    staged = dataclasses.replace(make_manifest().staged, memory=memory)
+    with pytest.raises(UsageError, match=r"Telling unknown images needs .*\. Received: .*\. Write the bundle again\."):
+        make_manifest(staged=staged, unknown=rule)
+
+
 @pytest.mark.parametrize(
     ("part", "key"),
-    [(part, key) for part in ("preprocess", "staged", "fused", "measured", "tolerances") for key in document()[part]],
+    [
+        (part, key)
+        for part in ("preprocess", "staged", "fused", "measured", "tolerances")
+        for key in document()[part]
+        if key != "memory"
+    ],
 )
 def test_a_missing_nested_key_is_named(part: str, key: str) -> None:
     incomplete = document()

@@ -1,11 +1,13 @@
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk_runtime import BundleCorruptError, MlpHead, UsageError
+from edge_sdk_runtime.mlp import CompiledMlp
 from tests.runtime.helpers import npy, npz, softmax
 
 
@@ -40,6 +42,48 @@ def test_follows_its_definition(widths: list[int], seed: int) -> None:
     for row, alone in zip(scores, batch, strict=True):
         assert head(alone).shape == (widths[-1],)
         np.testing.assert_allclose(head(alone), row, rtol=0, atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(0, 99))
+def test_a_compiled_head_scores_as_the_head(widths: list[int], seed: int) -> None:
+    head = random_head(widths, seed)
+    compiled, out = CompiledMlp(head), np.empty(widths[-1], np.float32)
+    for features in np.random.default_rng(seed).normal(size=(3, widths[0])).astype(np.float32):
+        before = features.copy()
+        compiled.into(features, out)
+        np.testing.assert_allclose(out, head(features), rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(features, before)
+
+
+def test_a_compiled_head_of_many_classes_with_large_scores() -> None:
+    head = random_head([16, 64, 1000], scale=6)
+    compiled, out = CompiledMlp(head), np.empty(1000, np.float32)
+    features = np.random.default_rng(1).normal(0, 50, 16).astype(np.float32)
+    compiled.into(features, out)
+    np.testing.assert_allclose(out, head(features), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(out.sum(), 1, rtol=0, atol=1e-6)
+
+
+def test_a_compiled_head_allocates_next_to_nothing() -> None:
+    compiled, features, out = (
+        CompiledMlp(random_head([8, 64, 64, 100])),
+        np.ones(8, np.float32),
+        np.empty(100, np.float32),
+    )
+    compiled.into(features, out)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    compiled.into(features, out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before <= 512  # one layer's result alone would be 256 bytes and an array's 112 around them
+
+
+def test_a_compiled_head_tells_numbers_that_are_none() -> None:
+    out = np.empty(2, np.float32)
+    CompiledMlp(random_head([3, 2])).into(np.array([1, np.nan, 0], np.float32), out)
+    assert np.isnan(out).all()
 
 
 @pytest.mark.parametrize("widths", [[3, 2], [3, 4, 2]])

@@ -122,6 +122,7 @@ def test_the_bundle_says_how_embeddings_are_compared(measure: Similarity) -> Non
         Similarity.DOT: e,
         Similarity.COSINE: e / np.sqrt((e**2).sum()),
         Similarity.EUCLIDEAN: [1 / (1 + np.sqrt(((e - p) ** 2).sum())) for p in np.eye(3)],
+        Similarity.CORRELATION: [np.corrcoef(e, p)[0, 1] for p in np.eye(3)],
     }[measure]
     np.testing.assert_allclose(features, expected, rtol=0, atol=1e-6)
 

@@ -34,6 +34,7 @@ def test_a_recording_is_a_table_with_a_row_per_frame(tmp_path: Path) -> None:
         "file": "x.png",
         "label": 'a "blue, big" mug\nö',
         "score": "0.750000",
+        "unknown": "",
         "capture_age_ns": "5000000",
         "preprocess_ns": "1200",
         "classify_ns": "34000",

@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,68 @@ def test_euclidean_is_one_over_one_plus_the_distance(pair: tuple[np.ndarray, np.
     np.testing.assert_allclose(features, 1 / (1 + distances), rtol=1e-5, atol=0)
 
 
+@given(comparisons())
+def test_correlation_is_pearsons(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    embeddings, prototypes = pair
+    features = similarity_features(embeddings, prototypes, Similarity.CORRELATION)
+    assert np.isfinite(features).all()
+    assert (np.abs(features) <= 1 + 1e-5).all()
+    for i, j in np.ndindex(features.shape):
+        pairs = np.stack([embeddings[i], prototypes[j]]).astype(np.float64)
+        centred = pairs - pairs.mean(axis=1, keepdims=True)
+        if (lengths(centred) > np.maximum(1e-2, 1e-3 * lengths(pairs))).all():  # else float32 leaves little of them
+            assert features[i, j] == pytest.approx(np.corrcoef(pairs)[0, 1], abs=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e-4, 0.1, 77 / 255, 1e3, -12345.678])
+@pytest.mark.parametrize("width", [1, 3, 100, 30_000])
+def test_a_constant_vector_correlates_with_nothing(constant: float, width: int) -> None:
+    other = np.random.default_rng(width).normal(size=width)
+    vectors = np.stack([np.full(width, constant), other]).astype(np.float32)
+    features = similarity_features(vectors, vectors, Similarity.CORRELATION)
+    assert features.tolist() == [[0, 0], [0, 0 if width == 1 else pytest.approx(1)]]
+    alone = np.empty(2, np.float32)
+    CompiledSimilarity(vectors, Similarity.CORRELATION).into(vectors[0], alone)
+    assert alone.tolist() == [0, 0]
+
+
+def test_correlation_sees_neither_offset_nor_scale() -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
+    features = similarity_features(vectors, vectors, Similarity.CORRELATION)
+    np.testing.assert_allclose(
+        similarity_features(3 * vectors + 5, vectors, Similarity.CORRELATION), features, atol=1e-5
+    )
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(similarity_features(centred, centred, Similarity.COSINE), features, atol=1e-6)
+
+
+@pytest.mark.parametrize("measure", Similarity)
+@pytest.mark.parametrize(("count", "width"), [(0, 5), (1, 5), (700, 5), (30, 20_000)])
+def test_many_at_once_are_as_one_by_one(measure: Similarity, count: int, width: int) -> None:
+    """20,000 numbers are more than fit a block often: it ends in the middle of the embeddings."""
+    rng = np.random.default_rng(4)
+    prototypes = rng.normal(size=(3, width)).astype(np.float32)
+    embeddings = (rng.normal(size=(count, width)) + rng.normal(size=(count, 1))).astype(np.float32)
+    embeddings[:3] = prototypes[: len(embeddings)]
+    compiled = CompiledSimilarity(prototypes, measure)
+    assert (count, width) != (30, 20_000) or 1 <= compiled.block < count
+    expected = np.empty((count, 3), np.float32)
+    for embedding, row in zip(embeddings, expected, strict=True):
+        compiled.into(embedding, row)
+    received = similarity_features(embeddings, prototypes, measure)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max(initial=0)))
+
+
+def test_memory_does_not_grow_with_the_embeddings() -> None:
+    embeddings, prototypes = np.ones((2000, 64), np.float32), np.ones((40, 64), np.float32)
+    for measure in Similarity:
+        tracemalloc.start()
+        features = similarity_features(embeddings, prototypes, measure)
+        peak = tracemalloc.get_traced_memory()[1] - features.nbytes
+        tracemalloc.stop()
+        assert peak < 4 << 20, measure  # all differences at once would take 20 MB
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1000.0])
 def test_a_vector_is_wholly_similar_to_itself(scale: float) -> None:
     vectors = (np.random.default_rng(0).normal(0, scale, (50, 128))).astype(np.float32)
@@ -69,6 +132,7 @@ def test_zero_vectors_are_similar_to_nothing() -> None:
     vectors = np.array([[0, 0], [3, 4]], np.float32)
     assert similarity_features(vectors, vectors, Similarity.COSINE).tolist() == [[0, 0], [0, pytest.approx(1)]]
     assert similarity_features(vectors, vectors, Similarity.DOT).tolist() == [[0, 0], [0, 25]]
+    assert similarity_features(vectors, vectors, Similarity.CORRELATION).tolist() == [[0, 0], [0, pytest.approx(1)]]
     np.testing.assert_allclose(
         similarity_features(vectors, vectors, Similarity.EUCLIDEAN), [[1, 1 / 6], [1 / 6, 1]], rtol=1e-6
     )
@@ -115,7 +179,7 @@ def test_a_measure_may_be_given_as_text(measure: Similarity) -> None:
 
 
 def test_refuses_an_unknown_measure() -> None:
-    with pytest.raises(UsageError, match=r"'cosine', 'dot', 'euclidean'\. Received: 'manhattan'"):
+    with pytest.raises(UsageError, match=r"'cosine', 'dot', 'euclidean', 'correlation'\. Received: 'manhattan'"):
         CompiledSimilarity(np.eye(2, dtype=np.float32), "manhattan")  # type: ignore[arg-type]
 
 

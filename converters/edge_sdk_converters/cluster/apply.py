@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from ..errors import ModelError, RecipeError
+from ..errors import RecipeError
 from ..fold import fold_batch_norms
-from ..graph import require_layers, trace
+from ..graph import require_kernels, require_layers, trace
 from .coding import coded_bytes, distinct_values
 from .config import Form
 from .search import choose_bits
@@ -95,7 +95,8 @@ def cluster(
     folded = fold_batch_norms(model)
     in_order = [folded.model.get_layer(layer.name) for layer in graph.layers if layer.name not in folded.folded]
     subjects = subjects_of(in_order, config)
-    _require_work(subjects, config, model.name)
+    require_kernels(subjects, "Sharing weights", model)
+    _require_known(subjects, config)
     if config.budget is None:
         counts = {subject.name: config.count_for(subject.name) for subject in subjects}
     else:
@@ -126,12 +127,7 @@ def _relative_error(before: Sequence[NDArray[np.float32]], after: Sequence[NDArr
     return lost / squares if squares else 0.0
 
 
-def _require_work(subjects: Sequence[Subject], config: ClusterConfig, name: str) -> None:
-    if not subjects:
-        raise ModelError(
-            f"Sharing weights needs a dense layer or convolution that is not skipped. Received: '{name}' without one. "
-            "Leave it out of the recipe for this model."
-        )
+def _require_known(subjects: Sequence[Subject], config: ClusterConfig) -> None:
     known = [subject.name for subject in subjects]
     for layer in config.layers:
         if layer not in known:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from ..errors import ModelError
-from ..graph import flatten, rebuild, require_layers, trace
+from ..graph import flatten, rebuild, require_kernels, require_layers, trace
 from ..recover.apply import recover
 from ..steps import steps_per_epoch
 from .config import Schedule
@@ -93,7 +93,8 @@ def sparsify(
     require_layers(graph, config.skip)
     student = rebuild(graph, lambda _: None)
     targets = [kernel for kernel in kernels_of(student.layers) if kernel.layer not in config.skip]
-    _require_work(targets, config, model.name)
+    require_kernels(targets, "Sparsifying", model)
+    _require_room(targets, config, model.name)
     if config.schedule is Schedule.ONE_SHOT:
         _zero(targets, config, config.target)
     else:
@@ -197,12 +198,7 @@ def _account(kernels: Sequence[Kernel]) -> tuple[LayerSparsity, ...]:
     return tuple(LayerSparsity(name, count, zeros[name]) for name, count in weights.items())
 
 
-def _require_work(targets: Sequence[Kernel], config: SparsifyConfig, name: str) -> None:
-    if not targets:
-        raise ModelError(
-            f"Sparsifying needs a dense layer or convolution that is not skipped. Received: '{name}' without one. "
-            "Leave it out of the recipe for this model."
-        )
+def _require_room(targets: Sequence[Kernel], config: SparsifyConfig, name: str) -> None:
     pattern = config.groups
     summed = [kernel.variable.shape[kernel.axis] for kernel in targets if kernel.axis is not None]
     if pattern and max(summed, default=0) <= pattern.kept:

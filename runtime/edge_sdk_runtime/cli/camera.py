@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CameraError, EdgeRuntimeError
+from .processors import add_cpus_option, use_chosen_cpus
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -39,6 +40,7 @@ def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", metavar="L,T,W,H", help="the part to look at, in shares of the frame from 0 to 1")
     parser.add_argument("--form", choices=("staged", "fused"), help="inference form (default: the bundle's own)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="interpreter threads (default 1)")
+    add_cpus_option(parser)
     parser.set_defaults(run=_run)
 
 
@@ -48,6 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     from .signals import StopSignals
 
     limits = camera_limits(options, options.frames)
+    use_chosen_cpus(options)
     with StopSignals() as stop, _classifier(options) as classifier:
         classifier.warm_up()
         view = LiveView(classifier, sys.stdout, as_json=options.json)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..classifier import Classification, Classifier
 from ..errors import ImageReadError, UsageError
 from ..images import IMAGE_SUFFIXES
-from .text import format_ns, format_table, json_number
+from .processors import add_cpus_option, use_chosen_cpus
+from .text import format_label, format_ns, format_table, json_number
 
 if TYPE_CHECKING:
     from ..trace import TraceFile
@@ -28,6 +29,7 @@ def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=1, metavar="K", help="show the K most probable classes (default 1)")
     parser.add_argument("--form", choices=("staged", "fused"), help="inference form (default: the bundle's own)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="interpreter threads (default 1)")
+    add_cpus_option(parser)
     parser.add_argument("--trace", metavar="FILE.json", help="write a trace that Perfetto and chrome://tracing open")
     parser.set_defaults(run=_run)
 
@@ -35,6 +37,7 @@ def add_parser(verbs: Any, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.top < 1:
         raise UsageError(f"--top must be at least 1. Received: {options.top}. Ask for one class or more.")
+    use_chosen_cpus(options)
     results: list[tuple[str, Classification]] = []
     unreadable = 0
     with (
@@ -85,6 +88,7 @@ def _as_json(results: list[tuple[str, Classification]], top: int) -> str:
             "image": path,
             "label": result.label,
             "score": json_number(result.score),
+            "unknown": result.unknown,
             "top": [{"label": label, "score": json_number(score)} for label, score in result.top(top)],
             "stages_ns": dict(zip(result.stages, result.durations_ns, strict=True)),
             "total_ns": result.total_ns,
@@ -98,7 +102,7 @@ def _as_text(results: list[tuple[str, Classification]], top: int) -> str:
     rows = [("image", "label", "score", *results[0][1].stages, "total")]
     for path, result in results:
         times = (*map(format_ns, result.durations_ns), format_ns(result.total_ns))
-        best, *others = result.top(top)
-        rows.append((path, best[0], f"{best[1]:.3f}", *times))
+        _, *others = result.top(top)
+        rows.append((path, format_label(result), f"{result.score:.3f}", *times))
         rows += [("", label, f"{score:.3f}", *("" for _ in times)) for label, score in others]
     return format_table(rows)

@@ -69,4 +69,6 @@ def _verdict(diagnosis: Diagnosis) -> list[str]:
         lines.append(
             f"{check.name} must work. Received: {check.detail}." + (f" Run: {check.mend}" if check.mend else "")
         )
+    if diagnosis.troubles == (diagnosis.interpreter,) and diagnosis.interpreter.cause is Cause.MISSING:
+        lines.append("Bundles that hold no model run all the same: edge-run info says which do.")
     return lines

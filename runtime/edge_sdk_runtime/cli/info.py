@@ -45,7 +45,9 @@ def _as_text(manifest: Manifest) -> str:
         ("accuracy", f"{accuracy} ({measured.data})" if measured.data else accuracy),
         ("network", f"{_count(measured.parameters)} parameters, {_count(measured.macs)} multiply-accumulates"),
         ("proven with", ", ".join(manifest.interpreters) or "nothing"),
-        ("runs on", ", ".join(f"{name} ≥ {oldest}" for name, oldest in sorted(manifest.requires.items())) or "unknown"),
+        ("runs on", _runs_on(manifest)),
+        ("unknown images", "are told" if manifest.unknown else "are not told"),
+        *_teaching(manifest),
         *((f"  {key}", value) for key, value in sorted(manifest.provenance.items()) if "\n" not in value),
     ]
     coded = any(entry.rebuilt for entry in manifest.files.values())
@@ -54,6 +56,24 @@ def _as_text(manifest: Manifest) -> str:
 
         rows.append(("model cache", str(cache_status())))
     return f"{format_table(rows)}\n\n{format_table(_files(manifest, coded))}"
+
+
+def _teaching(manifest: Manifest) -> list[tuple[str, str]]:
+    """Whether it can be taught, and what it was taught."""
+    if not (manifest.staged and manifest.staged.memory):
+        return [("teaching", "not possible: it has no feature memory")]
+    taught = [
+        f"{each.label}: {each.images} images, {each.prototypes} prototype{'s' * (each.prototypes != 1)}, "
+        + ("accuracy unknown" if each.accuracy is None else f"about {each.accuracy:.1%} right")
+        for each in manifest.taught
+    ]
+    return [("version", f"{manifest.version}"), *([("taught", "; ".join(taught))] if taught else [])]
+
+
+def _runs_on(manifest: Manifest) -> str:
+    if not manifest.models:
+        return "NumPy alone: it holds no model, so it needs no interpreter"
+    return ", ".join(f"{name} ≥ {oldest}" for name, oldest in sorted(manifest.requires.items())) or "unknown"
 
 
 def _files(manifest: Manifest, coded: bool) -> list[tuple[str, ...]]:

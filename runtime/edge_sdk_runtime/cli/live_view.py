@@ -12,7 +12,7 @@ from ..classifier import Classifier
 from ..live import Seen
 from ..timing import LatencySummary, StageClock
 from .status_line import StatusLine
-from .text import format_ns, format_table, json_number
+from .text import format_label, format_ns, format_table, json_number
 
 __all__ = ["LiveView"]
 
@@ -45,7 +45,7 @@ class LiveView:
         self._latest = monotonic()
         self._begun = self._latest if self._begun is None else self._begun
         self.frames += 1
-        self._labels[seen.result.label] += 1
+        self._labels["unknown" if seen.result.unknown else seen.result.label] += 1
         self._ages.record((seen.result.capture_age_ns or 0,))
         if self._as_json:
             print(json.dumps(_document(seen), ensure_ascii=False), file=self._stream, flush=True)
@@ -113,7 +113,7 @@ def _line(seen: Seen) -> str:
     stages = "  ".join(f"{s} {format_ns(n)}" for s, n in zip(result.stages, result.durations_ns, strict=True))
     age = "" if result.capture_age_ns is None else f"  age {format_ns(result.capture_age_ns)}"
     return (
-        f"{result.label} {result.score:.1%}  {seen.fps:.1f} fps{age}  total {format_ns(result.total_ns)}"
+        f"{format_label(result, f'{result.score:.1%}')}  {seen.fps:.1f} fps{age}  total {format_ns(result.total_ns)}"
         f"  {stages}  {seen.counts.dropped} dropped"
     )
 
@@ -125,6 +125,7 @@ def _document(seen: Seen) -> dict[str, Any]:
         **({"file": seen.frame.name} if seen.frame.name else {}),
         "label": result.label,
         "score": json_number(result.score),
+        "unknown": result.unknown,
         "capture_age_ns": result.capture_age_ns,
         "stages_ns": dict(zip(result.stages, result.durations_ns, strict=True)),
         "total_ns": result.total_ns,

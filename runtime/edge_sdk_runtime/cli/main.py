@@ -1,6 +1,8 @@
 """`edge-run`: what a person types on the device.
 
-Exit status: 0 done, 1 the answer is no (a bundle that does not verify), 2 wrong use or wrong input, 130 interrupted.
+Exit status: 0 done, 1 the answer is no (a bundle that does not verify), 2 wrong use or wrong input, 130 interrupted by Ctrl-C,
+143 ended by SIGTERM before it was done. A verb that runs until it is ended, as `camera` and `capture` do, is done when SIGTERM
+ends it: 0.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from types import ModuleType
 from ..errors import EdgeRuntimeError
 from ..version import __version__
 from . import doctor
+from .signals import TERMINATED, Terminated, terminable
 
 __all__ = ["main"]
 
@@ -37,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     options = _parser(verbs).parse_args(given)
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()
-        return status
+        with terminable():
+            status: int = options.run(options)
+            sys.stdout.flush()
+            return status
+    except Terminated:
+        return TERMINATED
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
@@ -55,10 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _verbs() -> list[ModuleType]:
     """Every verb; all but the doctor need NumPy and OpenCV, and it has to speak where those cannot be imported."""
-    from . import bench, camera, capture, classify, info, unpack, verify
+    from . import bench, camera, capture, classify, forget, info, teach, unpack, verify
 
     _quiet_decoders()
-    return [classify, camera, capture, info, verify, unpack, bench, doctor]
+    return [classify, camera, capture, teach, forget, info, verify, unpack, bench, doctor]
 
 
 def _quiet_decoders() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["format_bytes", "format_ns", "format_table", "json_number"]
+if TYPE_CHECKING:
+    from ..classifier import Classification
+
+__all__ = ["format_bytes", "format_label", "format_ns", "format_share", "format_table", "json_number"]
 
 
 def format_ns(nanoseconds: int) -> str:
@@ -23,6 +27,22 @@ def format_bytes(size: int) -> str:
     if size < 1_000:
         return f"{size} B"
     return f"{size / 1e3:.1f} kB" if size < 999_950 else f"{size / 1e6:.2f} MB"
+
+
+def format_label(result: Classification, score: str = "") -> str:
+    """The label, or for what is unknown `unknown (closest: boot 0.41)`.
+
+    Args:
+        result: A classification.
+        score: Its score as it is to be shown; empty where it stands elsewhere.
+    """
+    named = f"{result.label} {score}".rstrip()
+    return f"unknown (closest: {named})" if result.unknown else named
+
+
+def format_share(share: float | None) -> str:
+    """A share as a percentage: `92.3 %`; `not to be had` where there is none."""
+    return "not to be had" if share is None else f"{share:.1%}"
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InterpreterError
+from ..records import dataclass
 from .base import TensorInfo
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from ..errors import InterpreterUnavailableError
 from .base import InterpreterPlug
 from .tflite import LITERT, TFLITE_RUNTIME
 
-__all__ = ["ENVIRONMENT_VARIABLE", "available_interpreters", "choose_interpreter"]
+__all__ = ["ENVIRONMENT_VARIABLE", "available_interpreters", "choose_interpreter", "interpreter_for"]
 
 ENVIRONMENT_VARIABLE = "EDGE_SDK_INTERPRETER"
 _ORDER: tuple[InterpreterPlug, ...] = (LITERT, TFLITE_RUNTIME)
@@ -50,3 +50,23 @@ def choose_interpreter(
     raise InterpreterUnavailableError(
         "A bundle needs an interpreter. Received: none installed. Run: pip install ai-edge-litert"
     )
+
+
+def interpreter_for(models: Sequence[str], wanted: str | InterpreterPlug | None = None) -> InterpreterPlug:
+    """Choose the plug that loads these models; where there are none, no interpreter is looked for.
+
+    Args:
+        models: Names of the .tflite files to load.
+        wanted: As `choose_interpreter` takes it; without models nothing asks for it.
+
+    Returns:
+        What `choose_interpreter` gives; without models a plug called `"numpy"`, which stands for what does all the work then.
+
+    Raises:
+        InterpreterUnavailableError: There are models, and the named plug is unknown, or none is installed.
+    """
+    if models:
+        return choose_interpreter(wanted)
+    from .none import NUMPY  # nearly every bundle holds a model
+
+    return NUMPY

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-from dataclasses import dataclass
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InterpreterError, InterpreterUnavailableError
 from ..packages import LITERT_PACKAGE, TFLITE_RUNTIME_PACKAGE, InterpreterPackage, Runtime
+from ..records import dataclass
 from .base import TensorInfo
 from .quiet import without_notices
 
@@ -24,7 +24,11 @@ class TflitePlug(InterpreterPackage):
 
     def installed(self) -> bool:
         """Whether the package is there."""
-        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+        name = self.module.partition(".")[0]
+        if name in sys.modules:
+            return True
+        # What importlib.util.find_spec does, without the time that importing it takes.
+        return any(finder.find_spec(name, None) for finder in sys.meta_path)
 
     def version(self) -> str | None:
         """The installed version, or None where it is not installed."""
