@@ -14,8 +14,9 @@ from edge_sdk_converters.keras_file import ModelCard
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.pipeline import Compressed, run_recipe
 from edge_sdk_converters.recipe import Recipe
+from edge_sdk_converters.remember import RememberConfig
 from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classifier
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_converters.writer import BundleRequest, HeadFormat, HeldOut, build_bundle
 from edge_sdk_runtime import Bundle, Color, PreprocessSpec, ResizeMode
 from edge_sdk_runtime.gate import Runtime
 
@@ -23,7 +24,7 @@ from .data import Prepared, Splits, prepare
 from .errors import DataError
 from .learn.train import augmentation_for, examples
 
-__all__ = ["CompressedBundle", "card_for", "check_forms", "compress", "parse_input_range"]
+__all__ = ["CompressedBundle", "card_for", "check_forms", "compress", "parse_head", "parse_input_range"]
 
 Told = Callable[[str, int, int], None]
 
@@ -53,6 +54,8 @@ def compress(
     forms: tuple[str, ...] = (),
     input_range: InputRange | None = None,
     runtimes: tuple[Runtime, ...] = (),
+    head: HeadFormat | None = None,
+    memory: bool = True,
     prepared: tuple[Prepared, Prepared] | None = None,
     told: Told | None = None,
 ) -> CompressedBundle:
@@ -68,6 +71,9 @@ def compress(
         input_range: Pixel values a foreign model was trained on; found out where None.
         runtimes: Releases of interpreters that must run the bundle; the recipe takes the form of its quantization that they
             compute rightly.
+        head: How the staged form holds its head; NumPy where its layers allow, where None.
+        memory: Whether a staged bundle remembers training images as embeddings, so that it can be taught on the device and
+            tells unknown images.
         prepared: Training and validation images under the card's preprocessing, where the caller has them already.
         told: Told what is being done, and how far.
 
@@ -100,6 +106,8 @@ def compress(
         provenance=_provenance(model, card, recipe),
         runtimes=runtimes,
         storage=recipe.storage,
+        head=head,
+        remember=RememberConfig(examples(train), examples(validation), seed=card.seed) if memory else None,
         ranges=compressed.quantization.ranges if compressed.quantization else {},
     )
     bundle = build_bundle(request, _measuring(told))
@@ -148,6 +156,22 @@ def parse_input_range(name: str | None) -> InputRange | None:
     except ValueError:
         known = ", ".join(each.value for each in InputRange)
         raise DataError(f"input range must be one of {known}. Received: {name!r}. Choose one of them.") from None
+
+
+def parse_head(name: str | None) -> HeadFormat | None:
+    """A head's format as a user names it; None where the bundle's writer chooses.
+
+    Raises:
+        DataError: It is neither npz nor tflite.
+    """
+    if name is None:
+        return None
+    try:
+        return HeadFormat(name)
+    except ValueError:
+        raise DataError(
+            f"head must be npz or tflite. Received: {name!r}. npz is what a device can be taught with."
+        ) from None
 
 
 def _prepare(splits: Splits, spec: PreprocessSpec, told: Told | None) -> tuple[Prepared, Prepared]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..data import Splits
     from ..report.measure import BundleResult
 
-__all__ = ["command", "passes_table", "quantization_lines", "results_table", "say", "tell_skipped", "working"]
+__all__ = ["Told", "command", "passes_table", "quantization_lines", "results_table", "say", "tell_skipped", "working"]
 
 Told = Callable[[str, int, int], None]
 

@@ -16,7 +16,22 @@ import typer
 from edge_sdk_devices.errors import EdgeSdkError
 from edge_sdk_runtime.errors import EdgeRuntimeError
 
-from . import compress, demo, evaluate, pack, report, train
+from . import (
+    bench,
+    compress,
+    demo,
+    deploy,
+    devices,
+    doctor,
+    embeddings,
+    evaluate,
+    logs,
+    pack,
+    phone,
+    report,
+    select,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -27,8 +42,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo.demo, train.train, compress.compress, evaluate.evaluate, report.report, pack.pack):
+for verb in (demo.demo, train.train, select.select, compress.compress, evaluate.evaluate, report.report, pack.pack):
     app.command()(verb)
+for on_device in (deploy.deploy, bench.bench, doctor.doctor, logs.logs):
+    app.command()(on_device)
+app.add_typer(devices.app, name="devices")
+app.add_typer(embeddings.app, name="embeddings")
+app.add_typer(phone.app, name="phone")
 
 
 def _version(asked: bool) -> None:

@@ -6,15 +6,14 @@ import math
 
 import keras
 
+from edge_sdk_converters.layers import FlattenedImage
 from edge_sdk_runtime import PreprocessSpec
 
 from ..errors import DataError
 
-__all__ = ["build_encoder"]
+__all__ = ["build_encoder", "flattened_encoder"]
 
 _MAX_FILTERS = 256
-_MOMENTUM = 0.9
-"""Of the running statistics: at Keras's 0.99 they need 500 steps, more than a folder of a few photographs gives."""
 _LARGE_SIDE = 64
 """From this input side on the first convolution halves the image, since full resolution costs most and says least."""
 _MOMENTUM = 0.9
@@ -53,6 +52,19 @@ def build_encoder(spec: PreprocessSpec, *, embedding: int = 64, width: int = 16)
         x = _residual(x, min(width * 2**stage, _MAX_FILTERS), 2 if stage else 1, f"stage{stage + 1}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(image, keras.layers.Dense(embedding, name="embedding")(x), name="encoder")
+
+
+def flattened_encoder(spec: PreprocessSpec) -> keras.Model:
+    """The image as its own embedding, row by row, 0 to 1: nothing to train, and no model on the device.
+
+    Args:
+        spec: Gives the input's shape.
+
+    Returns:
+        `uint8 [batch, H, W, C]` → `float32 [batch, H · W · C]`.
+    """
+    image = keras.Input(spec.shape, dtype="uint8", name="image")
+    return keras.Model(image, FlattenedImage(name="embedding")(image), name="encoder")
 
 
 def _residual(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:

@@ -7,17 +7,40 @@ prototype instead of only to the right side of a boundary.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from edge_sdk_converters.layers import PrototypeSimilarity
+from edge_sdk_converters.steps import steps_per_epoch
 from edge_sdk_converters.training import Augment, Examples, FitConfig, Progress, fit
 
-__all__ = ["cosine_margin_loss", "train_encoder"]
+from ..errors import DataError
+from .two_phase import FirstPhase, Look, TwoPhase, two_phase
 
-_SCALE = 16.0
-_MARGIN = 0.2
+__all__ = ["CosineMargin", "cosine_margin_loss", "train_encoder"]
+
+
+@dataclass(frozen=True)
+class CosineMargin:
+    """How hard classes are pulled apart.
+
+    Attributes:
+        scale: s, what cosines are multiplied by, above 0; cosines alone are too close together for a softmax. More classes
+            want more of it.
+        margin: m, by which the target's cosine has to win, 0 to 1.
+    """
+
+    scale: float = 16.0
+    margin: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < float("inf") or not 0 <= self.margin <= 1:
+            raise DataError(
+                "scale must be above 0 and margin between 0 and 1. "
+                f"Received: scale={self.scale}, margin={self.margin}. Try 16 and 0.2."
+            )
 
 
 def train_encoder(
@@ -27,8 +50,10 @@ def train_encoder(
     classes: int,
     config: FitConfig,
     *,
+    margin: CosineMargin | None = None,
     augment: Augment | None = None,
     progress: Progress | None = None,
+    first: FirstPhase | None = None,
 ) -> None:
     """Train an encoder in place.
 
@@ -38,12 +63,59 @@ def train_encoder(
         validation: Decides which weights are kept.
         classes: Number of classes.
         config: Epochs, learning rate and the rest.
+        margin: Scale and margin of the loss; those of `CosineMargin()` where None.
         augment: Changes each training batch.
         progress: Told after every epoch.
+        first: Samples to begin with, for as many steps in all; None learns from all samples from the beginning. Patience and
+            weight decay are for training without it.
+
+    Raises:
+        DataError: `first` names samples that are not there.
     """
     compare = PrototypeSimilarity(list(range(classes)), name="trainable_prototypes")
     model = keras.Model(encoder.inputs[0], compare(encoder.outputs[0]), name="similarity_encoder")
-    fit(model, train, validation, config, loss=cosine_margin_loss(_SCALE, _MARGIN), augment=augment, progress=progress)
+    margin = margin or CosineMargin()
+    loss = cosine_margin_loss(margin.scale, margin.margin)
+    if first is None:
+        fit(model, train, validation, config, loss=loss, augment=augment, progress=progress)
+    else:
+        _fit_in_two_phases(model, train, validation, config, first, loss, augment, progress)
+
+
+def _fit_in_two_phases(
+    model: keras.Model,
+    train: Examples,
+    validation: Examples,
+    config: FitConfig,
+    first: FirstPhase,
+    loss: Any,
+    augment: Augment | None,
+    progress: Progress | None,
+) -> None:
+    steps = steps_per_epoch(len(train.y), config.batch_size)
+    plan = TwoPhase(
+        config.epochs * steps,
+        first_share=first.share,
+        batch_size=config.batch_size,
+        look_every=steps,
+        seed=config.seed,
+    )
+
+    def report(look: Look) -> None:
+        if progress:
+            progress(look.step // steps, config.epochs, look.figures)
+
+    two_phase(
+        model,
+        train,
+        first.rows,
+        plan,
+        validation=validation,
+        optimizer=keras.optimizers.Adam(config.learning_rate),
+        loss=loss,
+        augment=augment,
+        progress=report,
+    )
 
 
 def cosine_margin_loss(scale: float, margin: float) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .measure import BundleResult
 
-__all__ = ["accuracy_by_pass", "confusion_matrix", "embedding_map", "latency_bars", "size_bars"]
+__all__ = ["accuracy_by_pass", "class_color", "confusion_matrix", "embedding_map", "latency_bars", "size_bars"]
 
 _PALETTE = (
     "#3b7dd8", "#e07b39", "#2fa58a", "#c65b9a", "#8a6fd1", "#b0892b", "#5aa2c7", "#d0504f", "#6b9a3e", "#8d8d8d",
@@ -135,7 +135,7 @@ def latency_bars(results: Sequence[BundleResult]) -> str:
         ends = np.zeros(len(results))
         for index, stage in enumerate(stages):
             p50 = np.array([_p50(result, stage) for result in results])
-            color = _color(index, len(stages))
+            color = class_color(index, len(stages))
             axes.barh(np.arange(len(results)), p50, 0.5, left=ends, color=color, label=stage)
             ends += p50
         tails = np.array([total.p95_ns for total in totals])
@@ -244,15 +244,15 @@ def _draw_classes(
     """One colour per class; the name stands at the point nearest to the class's median, unless there are too many names."""
     for index in np.unique(targets):
         own = points[targets == index]
-        axes.plot(*own.T, "o", color=_color(int(index), len(labels)), markeredgewidth=0, alpha=0.85, clip_on=False)
+        axes.plot(*own.T, "o", color=class_color(int(index), len(labels)), markeredgewidth=0, alpha=0.85, clip_on=False)
         if len(labels) <= named:
             x, y = own[((own - np.median(own, axis=0)) ** 2).sum(axis=1).argmin()]
             name = axes.text(x, y, short(labels[index], 18), ha="center", va="center", weight="bold", parse_math=False)
             name.set_gid("halo")
 
 
-def _color(index: int, total: int) -> str | tuple[float, float, float]:
-    """The palette for up to ten, and hues of the same lightness for more."""
+def class_color(index: int, total: int) -> str | tuple[float, float, float]:
+    """The colour of a class: the palette for up to ten, and hues of the same lightness for more."""
     return _PALETTE[index] if total <= len(_PALETTE) else colorsys.hls_to_rgb(index * 0.618034 % 1, 0.52, 0.55)
 
 

@@ -40,6 +40,7 @@ def comparison(results: Sequence[BundleResult]) -> list[Row]:
         Row("multiply-accumulates", tuple(_count(each.macs) for each in measured)),
         Row(".tflite size", tuple(format_bytes(each.tflite_bytes) for each in measured)),
         *([Row("stored in the bundle as", stored)] if any("coded" in each for each in stored) else []),
+        *([Row("feature memory", tuple(map(_memory, results)))] if any(map(_memory_bytes, results)) else []),
         Row("bundle size", tuple(format_bytes(result.bundle_bytes) for result in results)),
     ]
     stages = dict.fromkeys(stage for result in results for stage in result.evaluation.latency if stage != "total")
@@ -60,6 +61,7 @@ def as_json(results: Sequence[BundleResult]) -> list[dict[str, Any]]:
             "macs": result.bundle.manifest.measured.macs,
             "tflite_bytes": result.bundle.manifest.measured.tflite_bytes,
             "stored_bytes": _stored_bytes(result),
+            "memory_bytes": _memory_bytes(result),
             "bundle_bytes": result.bundle_bytes,
             "latency": {stage: vars(summary) for stage, summary in result.evaluation.latency.items()},
         }
@@ -80,6 +82,18 @@ def _stored_bytes(result: BundleResult) -> int:
 def _stored(result: BundleResult) -> str:
     coded = any(entry.rebuilt for entry in _default_models(result))
     return f"{format_bytes(_stored_bytes(result))}, {'coded' if coded else 'plain'}"
+
+
+def _memory_bytes(result: BundleResult) -> int:
+    """What the feature memory occupies in the bundle; 0 where there is none."""
+    manifest = result.bundle.manifest
+    entry = manifest.files.get(manifest.staged.memory or "") if manifest.staged else None
+    return entry.size_bytes if entry else 0
+
+
+def _memory(result: BundleResult) -> str:
+    size = _memory_bytes(result)
+    return format_bytes(size) if size else "none"
 
 
 def _count(number: int | None) -> str:

@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from edge_sdk import compress as module
-from edge_sdk.compress import CompressedBundle, card_for, check_forms, compress, parse_input_range
+from edge_sdk.compress import CompressedBundle, card_for, check_forms, compress, parse_head, parse_input_range
 from edge_sdk.errors import DataError
 from edge_sdk.image_sets import Splits
 from edge_sdk.learn.train import Trained
@@ -17,13 +17,14 @@ from edge_sdk_converters.errors import ModelError, ProofError
 from edge_sdk_converters.keras_file import load_keras
 from edge_sdk_converters.recipe import BUILT_IN, Recipe
 from edge_sdk_converters.source import InputRange, is_opaque
+from edge_sdk_converters.writer import BundleRequest, HeadFormat
 from edge_sdk_runtime import Bundle, Classifier, Color, PreprocessSpec, ResizeMode, verify
 from edge_sdk_runtime.preprocess import Interpolation
 from tests.converters.helpers import assert_one_line, weights_kept
 
 
 def test_public_names() -> None:
-    names = ["CompressedBundle", "card_for", "check_forms", "compress", "parse_input_range"]
+    names = ["CompressedBundle", "card_for", "check_forms", "compress", "parse_head", "parse_input_range"]
     assert sorted(module.__all__) == sorted(names)
 
 
@@ -39,6 +40,24 @@ def test_the_bundle_opens_verifies_and_classifies(compressed: CompressedBundle, 
     assert (measured.images, measured.data) == (len(digits.test), "digits")
     with Classifier(opened) as classifier:
         assert classifier.classify(digits.test[0]).label in digits.labels
+
+
+def test_the_bundle_remembers_images_unless_it_is_told_not_to(
+    compressed: CompressedBundle, trained: Trained, digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = compressed.bundle.manifest
+    assert manifest.staged is not None and manifest.staged.memory in manifest.files
+    assert manifest.unknown is not None and len(manifest.unknown.thresholds) == 10
+    asked: list[BundleRequest] = []
+
+    def build(request: BundleRequest, progress: object) -> Bundle:
+        asked.append(request)
+        return compressed.bundle
+
+    monkeypatch.setattr(module, "build_bundle", build)
+    compress(trained.model, trained.card, digits, BUILT_IN["none"], name="digits", memory=False)
+    compress(trained.model, trained.card, digits, BUILT_IN["none"], name="digits")
+    assert asked[0].remember is None and asked[1].remember is not None
 
 
 def test_the_bundle_says_what_it_was_made_of(compressed: CompressedBundle) -> None:
@@ -87,6 +106,13 @@ def test_a_saved_model_becomes_an_int8_bundle(plain: keras.Model, digits: Splits
     assert measured.accuracy is not None and measured.accuracy > 0.8
     with pytest.raises(ModelError, match="no layers that a pass could rewrite") as caught:
         compress(model, card_for(model, digits), digits, BUILT_IN["small"], name="saved")
+    assert_one_line(caught.value)
+
+
+def test_a_head_is_named_by_its_file(digits: Splits) -> None:
+    assert [parse_head(name) for name in (None, "npz", "tflite")] == [None, HeadFormat.NUMPY, HeadFormat.TFLITE]
+    with pytest.raises(DataError, match=r"npz or tflite\. Received: 'onnx'") as caught:
+        parse_head("onnx")
     assert_one_line(caught.value)
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from edge_sdk.errors import DataError
 from edge_sdk.learn import encoder as module
-from edge_sdk.learn.encoder import build_encoder
+from edge_sdk.learn.encoder import build_encoder, flattened_encoder
 from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_runtime import Color, PreprocessSpec
 
 
 def test_public_names() -> None:
-    assert module.__all__ == ["build_encoder"]
+    assert sorted(module.__all__) == ["build_encoder", "flattened_encoder"]
 
 
 @pytest.mark.parametrize(("side", "last"), [(8, 4), (28, 7), (32, 8), (96, 6), (224, 7)])
@@ -40,6 +40,14 @@ def test_at_32_pixels_it_is_the_resnet_8_of_mlperf_tiny() -> None:
     encoder = build_encoder(PreprocessSpec(32, 32), embedding=10, width=16)
     assert count_parameters(encoder) == pytest.approx(78_000, rel=0.02)
     assert count_macs(encoder) == pytest.approx(12.5e6, rel=0.02)
+
+
+def test_an_image_may_be_its_own_embedding() -> None:
+    encoder = flattened_encoder(PreprocessSpec(4, 3, color=Color.GRAY))
+    assert (encoder.input_shape, encoder.output_shape) == ((None, 3, 4, 1), (None, 12))
+    assert encoder.count_params() == 0
+    ramp = np.arange(0, 240, 20, dtype=np.uint8).reshape(1, 3, 4, 1)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(encoder(ramp))[0], np.arange(0, 240, 20) / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize("sizes", [{"embedding": 1}, {"width": 3}])

@@ -23,11 +23,13 @@ from tests.runtime.helpers import make_bundle
 Output = pytest.CaptureFixture[str]
 
 SERVING = """
-import sys
+import signal, sys
 from pathlib import Path
 from edge_sdk.cli.main import main
 from edge_sdk_devices.phone import site
 site._APP = Path(sys.argv[1])
+# Whoever runs the tests in the background may have had SIGINT ignored, which a child inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_sdk.errors import DataError
 from edge_sdk.learn import similarity_encoder as module
 from edge_sdk.learn.prototypes import build_prototypes
-from edge_sdk.learn.similarity_encoder import cosine_margin_loss, train_encoder
+from edge_sdk.learn.similarity_encoder import CosineMargin, cosine_margin_loss, train_encoder
 from edge_sdk.learn.train import Trained, examples
 from edge_sdk_converters.training import FitConfig, predict
 
@@ -20,7 +21,7 @@ def loss_of(scale: float, margin: float, indices: np.ndarray, cosines: np.ndarra
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["cosine_margin_loss", "train_encoder"]
+    assert sorted(module.__all__) == ["CosineMargin", "cosine_margin_loss", "train_encoder"]
 
 
 @settings(deadline=None)
@@ -62,3 +63,11 @@ def test_training_separates_classes(trained: Trained) -> None:
 
 def test_the_loss_by_hand() -> None:
     assert loss_of(2.0, 0.5, np.array([1]), np.array([[0.5, 1.0]], np.float32)) == pytest.approx(np.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "margin"), [(0.0, 0.2), (float("inf"), 0.2), (float("nan"), 0.2), (16.0, -0.1), (16.0, 1.1)]
+)
+def test_impossible_margins_are_refused(scale: float, margin: float) -> None:
+    with pytest.raises(DataError, match=r"Try 16 and 0\.2"):
+        CosineMargin(scale, margin)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -92,6 +93,18 @@ def test_a_stage_that_a_bundle_lacks_is_a_dash_and_the_total_comes_last() -> Non
 
 def test_what_the_source_does_not_say_is_unknown() -> None:
     assert Row("parameters", ("unknown",)) in comparison([make_result(staged=False)])
+
+
+def test_a_feature_memory_is_told_with_its_size() -> None:
+    result = make_result()
+    manifest = result.bundle.manifest
+    assert manifest.staged is not None
+    staged = dataclasses.replace(manifest.staged, memory="memory.npz")
+    members = {**result.bundle.members(), "memory.npz": b"x" * 5_200}
+    remembering = Bundle.build(dataclasses.replace(manifest, staged=staged), members)
+    results = [result, dataclasses.replace(result, bundle=remembering)]
+    assert Row("feature memory", ("none", "5.2 kB")) in comparison(results)
+    assert [each["memory_bytes"] for each in as_json(results)] == [0, 5_200]
 
 
 def test_json_gives_plain_numbers() -> None:

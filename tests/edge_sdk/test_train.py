@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.data import prepare
+from edge_sdk.errors import DataError
 from edge_sdk.image_sets import Splits
 from edge_sdk.learn import train as module
+from edge_sdk.learn.kinds import EncoderKind, Weights
 from edge_sdk.learn.train import TrainConfig, Trained, augmentation_for, default_spec, examples, train_classifier
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.source import accuracy
@@ -97,3 +99,17 @@ def test_digits_are_never_mirrored(data: LearningData) -> None:
 def spec_of(digits: Splits) -> PreprocessSpec:
     assert digits.spec is not None
     return digits.spec
+
+
+@pytest.mark.parametrize(
+    ("choices", "named"),
+    [
+        ({"encoder": EncoderKind.FLATTENED, "backbone": "MobileNetV2"}, "backbone=MobileNetV2 with the flattened"),
+        ({"weights": Weights.IMAGENET}, "weights="),
+        ({"layout": "imageem-binary-1"}, "layout=imageem-binary-1 with the learned"),
+        ({"encoder": EncoderKind.AUTOENCODER, "similarity": Similarity.DOT}, "similarity="),
+    ],
+)
+def test_choices_that_would_do_nothing_are_refused(choices: dict[str, object], named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        TrainConfig(**choices)  # type: ignore[arg-type]
