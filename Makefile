@@ -5,8 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OLD    := .venv-tflite
+PHONE  := devices/edge_sdk_devices/phone
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench lock clean phone
 
 demo: $(READY)  ## handwritten digits → trained, compressed, proven bundle, and a report to look at
 	$(BIN)/edge-sdk demo
@@ -21,6 +22,12 @@ check: $(READY)  ## lint, formatting, types
 
 bench: $(READY)  ## every benchmark in full; results/ keeps what they print
 	$(BIN)/python -m benchmarks
+
+phone: $(PHONE)/app/index.html  ## the page that phones run, into the package (needs Node.js 20.19 or newer)
+
+$(PHONE)/app/index.html: $(shell find devices/phone -name node_modules -prune -o -type f -print)
+	cd devices/phone && npm ci --no-progress && npm run build
+	touch $@
 
 # One environment holds both distributions, editable, at the versions of constraints.txt.
 $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
@@ -42,4 +49,4 @@ lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock $(OLD) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(OLD) $(PHONE)/app devices/phone/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

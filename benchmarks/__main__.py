@@ -19,6 +19,7 @@ BENCHMARKS = (
     "fresh_frames",
     "codec_speed",
     "against_peers",
+    "roofline",
     "soak",
     "gate",
     "quantization",
@@ -28,7 +29,14 @@ BENCHMARKS = (
     "spatial_pairs",
     "activation_pruning",
     "deep_compression",
+    "imageem_binary",
+    "imageem_multiclass",
+    "teaching",
+    "selection_scale",
+    "sample_selection",
     "newcomer",
+    "deploy_interruptions",
+    "phone_page",
 )
 
 

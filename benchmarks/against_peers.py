@@ -7,7 +7,6 @@ which is what MediaPipe does.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_sdk_runtime import Bundle, Interpolation
+from edge_sdk_runtime import Interpolation
 
 from .harness import Figure, Outcome, at_least, command
 from .models import photograph, random_bundle
@@ -78,13 +77,11 @@ def _row(process: SideProcess, median: float) -> dict[str, Any]:
 
 def _files(folder: Path) -> tuple[dict[str, Path], Path, Path]:
     """The same models under every interpolation, the fused one alone, and the frame."""
-    bundle = random_bundle(_SIDE, Interpolation.AREA)
     bundles = {}
     for interpolation in Interpolation:
-        spec = dataclasses.replace(bundle.manifest.preprocess, interpolation=interpolation)
+        bundle = random_bundle(_SIDE, interpolation)
         bundles[interpolation.value] = folder / f"{interpolation.value}.edge"
-        manifest = dataclasses.replace(bundle.manifest, preprocess=spec)
-        Bundle.build(manifest, bundle.members()).write(bundles[interpolation.value])
+        bundle.write(bundles[interpolation.value])
     (folder / "model.tflite").write_bytes(bundle.read("classifier.tflite"))
     np.save(folder / "frame.npy", photograph())
     return bundles, folder / "model.tflite", folder / "frame.npy"

@@ -38,7 +38,7 @@ _COPIES = 4
 """Moved copies of every training image; an epoch below shows all of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plan:
     """How one network is compressed, and what for.
 
@@ -96,17 +96,16 @@ PLANS = (
 
 
 def measure(quick: bool) -> Outcome:
-    """Compress both networks, then test every stage once."""
+    """Compress both networks (quickly, LeNet-5 alone), then test every stage once."""
     data, test = learning_set("digits" if quick else "mnist", limit=20 if quick else None)
     lenet_5 = trained_lenet_5(data, 1 if quick else _BASE_EPOCHS, quick=quick)
-    lenet_300_100 = trained_lenet_300_100(data, lenet_5, 1 if quick else _BASE_EPOCHS, _COPIES, quick=quick)
+    bases = {PLANS[1]: lenet_5}
+    if not quick:
+        bases = {PLANS[0]: trained_lenet_300_100(data, lenet_5, _BASE_EPOCHS, _COPIES), **bases}
     more = shifted(data, _COPIES)
-    stages = [
-        _compress(plan, base, lenet_5, data, more, quick)
-        for plan, base in zip(PLANS, (lenet_300_100, lenet_5), strict=True)
-    ]
+    stages = {plan: _compress(plan, base, lenet_5, data, more, quick) for plan, base in bases.items()}
     rows, figures = [], []
-    for plan, each in zip(PLANS, stages, strict=True):
+    for plan, each in stages.items():
         table = _table(plan, each, data, test)
         rows += table
         figures += _figures(plan, table[-1], each.packed)

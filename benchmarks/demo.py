@@ -6,8 +6,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .harness import Figure, Outcome, at_least, at_most, command
+
+if TYPE_CHECKING:
+    from edge_sdk.report.measure import BundleResult
 
 
 def measure(quick: bool) -> Outcome:
@@ -29,12 +33,19 @@ def measure(quick: bool) -> Outcome:
     figures = [
         at_least("held-out accuracy, float", original.evaluation.accuracy, 0.97),
         at_most("accuracy lost by compression", lost, 0.01),
-        at_most("compressed bundle / float bundle", compressed.bundle_bytes / original.bundle_bytes, 0.25),
+        at_most("compressed bundle / float bundle, without memory", _bytes(compressed) / _bytes(original), 0.25),
         at_most("whole demo", seconds, 120, "s"),
         Figure("held-out accuracy, compressed", compressed.evaluation.accuracy),
     ]
     rows = [{"": row.name, "float": row.values[0], recipe.name: row.values[1]} for row in comparison(results)]
     return Outcome(f"scikit-learn's handwritten digits, {images} held-out images, recipe {recipe.name}", figures, rows)
+
+
+def _bytes(result: BundleResult) -> int:
+    """Size of a bundle without the feature memory, which is as large in both: no compression touches it."""
+    from edge_sdk_runtime.memory import MEMORY
+
+    return result.bundle_bytes - result.bundle.manifest.files[MEMORY].size_bytes
 
 
 if __name__ == "__main__":

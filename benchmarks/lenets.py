@@ -92,9 +92,9 @@ def trained_lenet_5(data: LearningData, epochs: int, *, quick: bool = False, see
 
 
 def trained_lenet_300_100(
-    data: LearningData, teacher: keras.Model, epochs: int, copies: int, *, quick: bool = False, seed: int = 0
+    data: LearningData, teacher: keras.Model, epochs: int, copies: int, *, seed: int = 0
 ) -> keras.Model:
-    """LeNet-300-100 taught by another network on moved copies; kept between runs, a small one where `quick`."""
+    """LeNet-300-100 taught by another network on moved copies; kept between runs."""
 
     def train() -> keras.Model:
         import keras
@@ -103,14 +103,14 @@ def trained_lenet_300_100(
         from edge_sdk_converters.recover.config import RecoverConfig
 
         keras.utils.set_random_seed(seed)
-        model = build_lenet_300_100(data.train.x.shape[1:], 10, (30, 16) if quick else (300, 100))
+        model = build_lenet_300_100(data.train.x.shape[1:], 10)
         more = shifted(data, copies, seed=seed)
         config = RecoverConfig(epochs, min_steps=0, learning_rate=2e-3, distillation=0.7, batch_size=128)
         told = tell("lenet-300-100: train")
         recover(model, teacher, more.train, more.validation, config, seed=seed, progress=told)
         return model
 
-    return train() if quick else kept("lenet-300-100", {"epochs": epochs, "copies": copies, "seed": seed}, train)
+    return kept("lenet-300-100", {"epochs": epochs, "copies": copies, "seed": seed}, train)
 
 
 def tell(what: str) -> Any:

@@ -121,7 +121,7 @@ def build_plain(shape: tuple[int, int, int], classes: int, widths: tuple[int, ..
 
 
 def trained_base(path: LightPath, data: LearningData, quick: bool) -> keras.Model:
-    """The plain network that a path begins with, kept between runs; quickly, after an epoch."""
+    """The plain network that a path begins with, kept between runs; quickly, one of two stages after an epoch."""
 
     def train() -> keras.Model:
         import keras
@@ -129,7 +129,7 @@ def trained_base(path: LightPath, data: LearningData, quick: bool) -> keras.Mode
         from edge_sdk_converters.training import FitConfig, fit
 
         keras.utils.set_random_seed(0)
-        model = build_plain(data.train.x.shape[1:], 10, path.widths)
+        model = build_plain(data.train.x.shape[1:], 10, path.widths[: 2 if quick else None])
         config = FitConfig(1 if quick else path.epochs[0], _RATE)
         told = lambda done, planned, _: _tell(f"{path.data}: train", done, planned)  # noqa: E731
         fit(model, data.train, data.validation, config, augment=data.augment, progress=told)
@@ -143,8 +143,8 @@ def trained_base(path: LightPath, data: LearningData, quick: bool) -> keras.Mode
 
 
 def _recipe(path: LightPath, share: float, quick: bool) -> Recipe:
-    """Factorize to somewhat more than the limit, prune to the limit."""
-    first, second = (RecoverConfig(epochs=1 if quick else epochs, min_steps=0) for epochs in path.epochs[1:])
+    """Factorize to somewhat more than the limit, prune to the limit; quickly, without recovering."""
+    first, second = (None if quick else RecoverConfig(epochs=epochs, min_steps=0) for epochs in path.epochs[1:])
     factorize = FactorizeConfig(rank=RankRule.AUTO, budget=Budget(parameters=min(1.0, share / _PRUNED)), multiple=1)
     prune = PruneConfig(criterion=Criterion.THINET, budget=Budget(parameters=_PRUNED), min_channels=2, multiple=1)
     return Recipe(f"light-{path.data}", steps=(Step(factorize, first), Step(prune, second)))

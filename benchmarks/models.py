@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +34,8 @@ def random_bundle(
 ) -> Bundle:
     """An int8 bundle with both forms of the SDK's own layout.
 
+    Its models are made once for every way of shrinking, and so are its golden vectors, which are those of area averaging.
+
     Args:
         side: Model input side in pixels.
         interpolation: How frames shrink.
@@ -39,6 +43,13 @@ def random_bundle(
         classes: Number of classes.
         seed: Of the weights.
     """
+    bundle = _area_bundle(side, width, classes, seed)
+    preprocess = dataclasses.replace(bundle.manifest.preprocess, interpolation=interpolation)
+    return Bundle(dataclasses.replace(bundle.manifest, preprocess=preprocess), bundle.members())
+
+
+@lru_cache(maxsize=4)
+def _area_bundle(side: int, width: int, classes: int, seed: int) -> Bundle:
     import keras
 
     from edge_sdk.learn.encoder import build_encoder
@@ -49,7 +60,7 @@ def random_bundle(
     from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
 
     keras.utils.set_random_seed(seed)
-    spec = PreprocessSpec(side, side, ResizeMode.STRETCH, interpolation)
+    spec = PreprocessSpec(side, side, ResizeMode.STRETCH, Interpolation.AREA)
     encoder = build_encoder(spec, width=width)
     scores = build_head(classes, classes)(PrototypeSimilarity(list(range(classes)))(encoder.outputs[0]))
     rng = np.random.default_rng(seed)

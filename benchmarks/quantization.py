@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _TUNED = " fine-tuned"
 _TUNED_MODES = (QuantizeMode.STATIC_INT8, QuantizeMode.WEIGHTS_INT4)
+_QUICK_MODES = (QuantizeMode.FLOAT32, *_TUNED_MODES)
 _TUNING_IMAGES = 15_000
 _BURSTS, _RUNS = 12, 10
 
@@ -96,7 +97,8 @@ def _files(name: str, model: keras.Model, data: LearningData, quick: bool) -> di
     from edge_sdk_converters.tflite import export_tflite
 
     exported = export_tflite(model)
-    files = {mode.value: quantize(exported, QuantizeConfig(mode), data.train.x) for mode in QuantizeMode}
+    modes = _QUICK_MODES if quick else tuple(QuantizeMode)
+    files = {mode.value: quantize(exported, QuantizeConfig(mode), data.train.x) for mode in modes}
     for mode in _TUNED_MODES[: 1 if quick else None]:
         config = QuantizeConfig(mode, aware=AwareConfig(epochs=1, min_steps=0))
         settings: dict[str, object] = {

@@ -113,8 +113,11 @@ def _compressed(base: keras.Model, recipe: Recipe, data: LearningData, quick: bo
 
 
 def _hurried(recipe: Recipe) -> Recipe:
-    steps = (dataclasses.replace(step, recover=RecoverConfig(epochs=1, min_steps=0)) for step in recipe.steps)
-    return dataclasses.replace(recipe, steps=tuple(steps))
+    """The same passes, an epoch of recovery after the last alone."""
+    *others, last = (dataclasses.replace(step, recover=None) for step in recipe.steps)
+    return dataclasses.replace(
+        recipe, steps=(*others, dataclasses.replace(last, recover=RecoverConfig(epochs=1, min_steps=0)))
+    )
 
 
 def _exported(model: keras.Model, data: LearningData) -> _Network:

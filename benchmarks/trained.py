@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk_runtime.files import write_atomically
+from edge_sdk_runtime.files import write_atomically, written_atomically
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
-__all__ = ["CACHE", "kept", "kept_row"]
+__all__ = ["CACHE", "kept", "kept_array", "kept_row"]
 
 CACHE = Path(__file__).parent / ".cache"
 """Delete it to train everything anew."""
@@ -59,6 +60,27 @@ def kept_row(name: str, settings: Mapping[str, Any], measure: Callable[[], dict[
     CACHE.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(row).encode())
     return row
+
+
+def kept_array(name: str, settings: Mapping[str, Any], make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """An array that takes minutes of training, from the cache where one of the same settings is there.
+
+    Args:
+        name: What it is called.
+        settings: Everything that decides what comes out; another value is another array.
+        make: Makes it.
+    """
+    import numpy as np
+
+    path = CACHE / f"{name}-{_digest(settings)}.npy"
+    if path.exists():
+        found: NDArray[Any] = np.load(path, allow_pickle=False)
+        return found
+    array = make()
+    CACHE.mkdir(exist_ok=True)
+    with written_atomically(path) as file:
+        np.save(file, array)
+    return array
 
 
 def _digest(settings: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def build_vgg(shape: tuple[int, int, int], classes: int, widths: tuple[int, ...]
 
 
 def trained_vgg(data: LearningData, classes: int, epochs: int, *, quick: bool = False, seed: int = 0) -> keras.Model:
-    """The network, trained with the best validation weights, and kept between runs; a quarter as wide where `quick`."""
+    """The network, trained with the best validation weights, and kept between runs; small and not kept where `quick`."""
 
     def train() -> keras.Model:
         import keras
@@ -53,7 +53,7 @@ def trained_vgg(data: LearningData, classes: int, epochs: int, *, quick: bool = 
         from edge_sdk_converters.training import FitConfig, fit
 
         keras.utils.set_random_seed(seed)
-        model = build_vgg(data.train.x.shape[1:], classes, (8, 16, 32) if quick else _WIDTHS)
+        model = build_vgg(data.train.x.shape[1:], classes, (8, 16) if quick else _WIDTHS)
         fit(
             model, data.train, data.validation, FitConfig(epochs, 2e-3, seed=seed), augment=data.augment, progress=_tell
         )

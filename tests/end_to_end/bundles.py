@@ -19,7 +19,7 @@ def digits_bundle() -> Bundle:
     from edge_sdk_converters.recipe import BUILT_IN
 
     splits = load_images("digits", limit=60)
-    trained = train_classifier(splits, default_spec(splits, None), TrainConfig(epochs=25, width=8, embedding=16))
+    trained = train_classifier(splits, default_spec(splits, None), TrainConfig(epochs=8, width=8, embedding=16))
     prepared = (trained.train, trained.validation)
     return compress(trained.model, trained.card, splits, BUILT_IN["int8"], name="digits", prepared=prepared).bundle
 

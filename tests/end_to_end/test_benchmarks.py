@@ -12,11 +12,22 @@ import pytest
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.harness import RESULTS, Outcome, as_text, at_least, at_most
 from benchmarks.page import page
+from benchmarks.phones import chromium
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("names", [BENCHMARKS[::2], BENCHMARKS[1::2]], ids=["one half", "the other half"])
+PHONE = chromium() is not None and (ROOT / "devices/edge_sdk_devices/phone/app/index.html").exists()
+HERE = tuple(name for name in BENCHMARKS if PHONE or name != "phone_page")
+"""Those that can run here: the page for phones needs Chromium, and to have been built by make phone."""
+
+
+FIRST, LAST = HERE.index("quantization"), HERE.index("deep_compression") + 1
+HALVES = (HERE[FIRST:LAST], HERE[:FIRST] + HERE[LAST:])
+"""Those that train and compress, and the others, of which several share one bundle of random weights."""
+
+
+@pytest.mark.parametrize("names", HALVES, ids=["compression", "the others"])
 def test_quick_forms_print_their_figures_and_record_nothing(names: tuple[str, ...]) -> None:
     before = {path: path.read_bytes() for path in RESULTS.glob("*")}
     finished = run("benchmarks", "--quick", *names)

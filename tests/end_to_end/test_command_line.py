@@ -60,8 +60,11 @@ def test_from_folder_to_classified_picture(photos: Path, tmp_path: Path, capfd: 
     recipe = tmp_path / "half.toml"
     recipe.write_text('[[pass]]\nkind = "prune"\nfraction = 0.5\nrecover = { epochs = 2, min_steps = 0 }\n')
     compress = ["compress", model, "--data", photos, "--recipe", recipe, "-o", bundle, "--json"]
-    assert main([str(part) for part in compress]) == 0
     capfd.readouterr()
+    assert main([str(part) for part in compress]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert [each["kind"] for each in document["passes"]] == ["prune"]
+    assert (document["quantization"], document["input_range"]) == (None, None)
     assert main(["evaluate", str(bundle), "--data", str(photos), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["accuracy"] == 1.0
     assert edge_run(["classify", str(bundle), str(photos / "tasse été" / "00.png")]) == 0
@@ -100,8 +103,13 @@ def test_a_model_of_another_tool_is_compressed_too(
     assert "Pixels taken" not in told
     assert "It runs on ai-edge-litert 1.0.0 and later.\nNot on tflite-runtime 2.14.0: FULLY_CONNECTED " in told
     assert "For that, quantize with mode = 'dynamic-int8-tensor'." in told
-    assert main([str(part) for part in (*compress, "--runtime", "tflite-runtime==2.14.0")]) == 0
-    assert "It runs on ai-edge-litert 1.0.0 and later, tflite-runtime 2.13.0 and later.\n" in capfd.readouterr().out
+    assert main([str(part) for part in (*compress, "--runtime", "ai-edge-litert", "--target", "armv7", "--json")]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["requires"] == {"ai-edge-litert": "1.0.0", "tflite-runtime": "2.13.0"}
+    assert document["input_range"] in ("0..255", "0..1", "-1..1") and document["passes"] == []
+    account = document["quantization"]
+    assert account["mode"] == "dynamic-int8-tensor"
+    assert 0 < account["tflite_bytes"] < account["tflite_bytes_before"]
     assert edge_run(["verify", str(tmp_path / "plain.edge")]) == 0
 
 
@@ -196,7 +204,7 @@ def test_bundles_that_are_damaged_or_too_new(tmp_path: Path, capfd: pytest.Captu
     damaged = {
         "truncated": content[: len(content) // 2],
         "altered": content.replace(digits_bundle().read("encoder.tflite")[-64:], bytes(64)),
-        "newer": content.replace(b'"schema_version": "1.1"', b'"schema_version": "9.0"'),
+        "newer": content.replace(b'"schema_version": "1.2"', b'"schema_version": "9.0"'),
         "no bundle": b"hello",
     }
     for what, altered in damaged.items():

@@ -17,12 +17,11 @@ name = "every-pass"
 [[pass]]
 kind = "prune"
 fraction = 0.3
-recover = { epochs = 2, min_steps = 0 }
+recover = { epochs = 1, min_steps = 0 }
 
 [[pass]]
 kind = "factorize"
 energy = 0.8
-recover = { epochs = 2, min_steps = 0 }
 
 [[pass]]
 kind = "quantize"

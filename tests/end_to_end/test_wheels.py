@@ -56,11 +56,11 @@ def test_runtime_wheel_alone_classifies_without_tensorflow(wheels: dict[str, Pat
     bundle, image = tmp_path / "digits.edge", tmp_path / "digit.png"
     digits_bundle().write(bundle)
     label = write_digit(image)
-    venv.create(tmp_path / "device", with_pip=True)
-    python = tmp_path / "device" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheels["edge_sdk_runtime"])
+    venv.create(tmp_path / "device")
+    pip = (sys.executable, "-m", "pip", "--python", tmp_path / "device" / "bin" / "python")
+    run(*pip, "install", "--quiet", "-c", ROOT / "constraints.txt", wheels["edge_sdk_runtime"])
 
-    installed = {line.split("==")[0].lower() for line in run(python, "-m", "pip", "freeze").splitlines()}
+    installed = {line.split("==")[0].lower() for line in run(*pip, "freeze").splitlines()}
     assert not installed & {"tensorflow", "keras", "scikit-learn", "edge-sdk", "matplotlib"}
 
     edge_run = tmp_path / "device" / "bin" / "edge-run"
