@@ -75,16 +75,19 @@ def _plain_member(content: bytes, position: int, end: int) -> tuple[str, bytes, 
     )
     after = position + _ENTRY.size + name_length
     name = content[position + _ENTRY.size : after]
-    if signature != b"PK\1\2" or needed > _PLAIN_VERSION or flags & ~_UTF8 or not name.isascii():
-        return None
-    if method or extra or comment or packed != size:
+    is_plain = needed <= _PLAIN_VERSION and not (method or extra or comment or flags & ~_UTF8) and packed == size
+    if signature != b"PK\1\2" or not is_plain or not name.isascii():
         return None
     if local + _LOCAL.size > end:
         return None
     signature, local_name_length, local_extra = _LOCAL.unpack_from(content, local)
     begin = local + _LOCAL.size + local_name_length + local_extra
     member = content[begin : begin + size]
-    if signature != _LOCAL_START or not content.startswith(name, local + _LOCAL.size) or local_name_length != name_length:
+    if (
+        signature != _LOCAL_START
+        or not content.startswith(name, local + _LOCAL.size)
+        or local_name_length != name_length
+    ):
         return None
     if begin + size > end or zlib.crc32(member) != crc:
         return None

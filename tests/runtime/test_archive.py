@@ -42,7 +42,7 @@ def test_encrypted_members_are_damage() -> None:
 def test_members_that_need_a_newer_format_are_damage() -> None:
     content = bytearray(zipped(zipfile.ZIP_STORED))
     content[content.index(b"PK\x01\x02") + 6] = 64
-    with pytest.raises(ArchiveError, match="6.4"):
+    with pytest.raises(ArchiveError, match="version 6"):
         unzip(bytes(content))
 
 
