@@ -38,6 +38,10 @@ _SUM_CODE = 1
 _LAST_TRAININGS = 3
 _TOLERANCES = {"decoder1": 3.7e-3, "encoder1": 7e-4, "encoder2": 3e-5}
 _PUBLISHED_WIDTHS = (16, 64, 22)
+_WHY = (
+    "the merged variant removes more (15 · 59 · 22) at 1.06 of the unpruned network's error, and what a last training comes to "
+    "scatters by about 5 %; tolerances chosen on more validation images and more repeats are the next thing to try"
+)
 
 
 @dataclass(frozen=True)
@@ -259,10 +263,10 @@ def _autoencoder_figures(results: Mapping[str, tuple[tuple[int, ...], float]]) -
     layers = zip(("encoder 1", "encoder 2", "decoder 1"), widths, _PUBLISHED_WIDTHS, strict=True)
     return [
         *(
-            at_most(f"autoencoder: channels of {where} ({name})", got, most, published=published)
+            at_most(f"autoencoder: channels of {where} ({name})", got, most, published=published, why=_WHY)
             for where, got, most in layers
         ),
-        at_most("autoencoder: channels in all", sum(widths), sum(_PUBLISHED_WIDTHS) - 1, published="102"),
+        at_most("autoencoder: channels in all", sum(widths), sum(_PUBLISHED_WIDTHS) - 1, published="102", why=_WHY),
         at_most("autoencoder: error / error of the unpruned network trained as long", ratio, 1.05),
     ]
 
