@@ -32,7 +32,15 @@ def nested_model() -> keras.Model:
 
 
 def test_public_names() -> None:
-    assert sorted(graph.__all__) == ["Call", "Graph", "flatten", "rebuild", "require_layers", "trace"]
+    assert sorted(graph.__all__) == [
+        "Call",
+        "Graph",
+        "flatten",
+        "rebuild",
+        "require_kernels",
+        "require_layers",
+        "trace",
+    ]
 
 
 def test_flatten_inlines_nested_models_and_keeps_what_they_compute() -> None:

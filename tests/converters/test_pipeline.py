@@ -135,7 +135,7 @@ def test_a_saved_model_is_quantized_or_refused_but_never_rewritten(tmp_path: Pat
 def test_the_other_passes_report_what_they_did(classifier: keras.Model, data: LearningData) -> None:
     """In rounds, then scattered zeros that the recovery after them keeps."""
     quick = RecoverConfig(epochs=1, min_steps=0)
-    cycle = ActivationCycleConfig(threshold=0.2, rounds=1, min_channels=4, training=quick)
+    cycle = ActivationCycleConfig(threshold=0.6, rounds=1, min_channels=4, training=quick)
     recipe = Recipe("both", steps=(Step(cycle), Step(SparsifyConfig(sparsity=0.5, schedule="one-shot"), quick)))
     told: list[tuple[str, int, int]] = []
     with weights_kept(classifier):

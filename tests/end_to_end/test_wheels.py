@@ -74,6 +74,7 @@ def test_runtime_wheel_alone_classifies_without_tensorflow(wheels: dict[str, Pat
         "embed",
         "similarity",
         "head",
+        "unknown",
         "total",
     ]
     assert printed.splitlines()[1].split()[1] == label

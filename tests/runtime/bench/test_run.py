@@ -181,8 +181,13 @@ def test_a_throttled_board_holds_no_demand(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_measuring_process_too(path: str, number: signal.Signals) -> None:
+    # Whoever runs the tests in the background may have had SIGINT ignored, which a child inherits.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from edge_sdk_runtime.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "edge_sdk_runtime", "bench", path, "--seconds", "600"],
+        [sys.executable, "-c", program, "bench", path, "--seconds", "600"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,6 +1,8 @@
 /** How the embeddings of one class scatter around their mean; see the runtime's module of the same name. */
 
-const EQUAL = 0.05;
+const EQUAL = 0.1;
+/** Least scatter, as a share of the mean square of the embeddings. */
+const FINEST = 1e-4;
 const TINY = 1e-12;
 
 /** A table of vectors, row by row. */
@@ -29,7 +31,7 @@ export function classMeans(rows: Rows, labels: ArrayLike<number>, classes: numbe
 }
 
 /**
- * The Cholesky factor L of the covariance that all classes share, a twentieth of it taken to be equal in all directions:
+ * The Cholesky factor L of the covariance that all classes share, a tenth of it taken to be equal in all directions:
  * the length of L⁻¹ (x - m) is the Mahalanobis distance of x and m. Lower triangular, row by row.
  */
 export function factor(rows: Rows, labels: ArrayLike<number>, means: Rows): Float64Array {
@@ -45,7 +47,8 @@ export function factor(rows: Rows, labels: ArrayLike<number>, means: Rows): Floa
   let trace = 0;
   for (let i = 0; i < width; i++) trace += covariance[i * width + i];
   for (let at = 0; at < covariance.length; at++) covariance[at] *= 1 - EQUAL;
-  for (let i = 0; i < width; i++) covariance[i * width + i] += EQUAL * Math.max(trace / width, TINY);
+  const square = data.reduce((sum, value) => sum + value ** 2, 0) / data.length;
+  for (let i = 0; i < width; i++) covariance[i * width + i] += EQUAL * Math.max(trace / width, FINEST * square, TINY);
   return cholesky(covariance, width);
 }
 
