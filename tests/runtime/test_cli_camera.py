@@ -105,10 +105,22 @@ def test_a_line_per_second_into_a_pipe(plays: Any, capsys: Output, monkeypatch: 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_releases_the_camera_and_prints_the_last_figures(
-    plays: Any, capsys: Output, tmp_path: Path, number: int, status: int
+    plays: Any, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    opener = plays(endless(lambda: os.kill(os.getpid(), number)))
+    classified, classify = threading.Event(), Classifier.classify
+
+    def told(*arguments: Any) -> Any:
+        result = classify(*arguments)
+        classified.set()
+        return result
+
+    def end() -> None:
+        classified.wait(30)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Classifier, "classify", told)
+    opener = plays(endless(end))
     table = tmp_path / "out.csv"
     assert edge_run("camera", "colours.edge", "--record", str(table)) == status
     until(lambda: opener.readers[0].closed)
