@@ -14,7 +14,7 @@ from .imageem import Experiment, Published, outcome
 EXPERIMENT = Experiment(
     (0, 1, 3, 5, 6),
     ("imageem-multiclass",) * 5,
-    autoencoder_epochs=3,
+    autoencoder_epochs=2,
     cnn_epochs=20,
     tuning_epochs=6,
     code_prototypes=(1, 16),

@@ -18,6 +18,8 @@ from .trained import kept
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    from numpy.typing import NDArray
 
     from edge_sdk_converters.learning import LearningData
 
@@ -25,11 +27,13 @@ __all__ = ["build_strong_encoder", "strong_encoder"]
 
 _WIDTHS = (32, 96, 128)
 _EMBEDDING = 64
-_EPOCHS = 45
+_EPOCHS = 64
 _RATE = 3e-3
 _DECAY = 0.05
 _BATCH = 128
 _SEED = 0
+_ERASE = 0.35
+"""Side of the patch that is hidden: without one, training images were told apart 8 points better than validation images."""
 
 
 def build_strong_encoder(widths: tuple[int, ...] = _WIDTHS, embedding: int = _EMBEDDING) -> keras.Model:
@@ -67,6 +71,7 @@ def strong_encoder(data: LearningData, classes: int, *, quick: bool = False) -> 
         "batch": _BATCH,
         "seed": _SEED,
         "images": len(data.train.y),
+        "erase": _ERASE,
     }
     return kept("strong-encoder", settings, lambda: _trained(data, classes, _WIDTHS, _EPOCHS))
 
@@ -74,8 +79,12 @@ def strong_encoder(data: LearningData, classes: int, *, quick: bool = False) -> 
 def _trained(data: LearningData, classes: int, widths: tuple[int, ...], epochs: int) -> keras.Model:
     import keras
 
+    from edge_sdk.learn.augment import Augmentation, augment
     from edge_sdk.learn.similarity_encoder import train_encoder
     from edge_sdk_converters.training import FitConfig
+
+    def change(x: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        return augment(x, Augmentation(erase=_ERASE), rng)
 
     keras.utils.set_random_seed(_SEED)
     policy = keras.mixed_precision.dtype_policy()
@@ -85,7 +94,7 @@ def _trained(data: LearningData, classes: int, widths: tuple[int, ...], epochs: 
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
     config = FitConfig(epochs, _RATE, _BATCH, seed=_SEED, weight_decay=_DECAY)
-    train_encoder(encoder, data.train, data.validation, classes, config, augment=data.augment, progress=_tell)
+    train_encoder(encoder, data.train, data.validation, classes, config, augment=change, progress=_tell)
     exact = build_strong_encoder(widths)
     exact.set_weights(encoder.get_weights())
     return exact

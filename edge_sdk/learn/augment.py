@@ -28,18 +28,22 @@ class Augmentation:
         flip: Whether every other image is mirrored left to right.
         brightness: Most that is added or taken away, as a fraction of full scale, 0 to 1.
         contrast: Most by which distances from the image's own mean grow or shrink, as a fraction, 0 to 1.
+        erase: Sides of a patch anywhere in the image, as a fraction of the image's, 0 to 1, that its own mean colour hides;
+            centred on a pixel, it may reach over the edge (cutout, DeVries and Taylor, arXiv 1708.04552).
     """
 
     shift: float = 0.1
     flip: bool = True
     brightness: float = 0.1
     contrast: float = 0.1
+    erase: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value, most in (
             ("shift", self.shift, 0.5),
             ("brightness", self.brightness, 1),
             ("contrast", self.contrast, 1),
+            ("erase", self.erase, 1),
         ):
             if not 0 <= value <= most:
                 raise DataError(
@@ -69,6 +73,8 @@ def augment(x: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Gen
     moved = _move(x, augmentation, rng)
     if augmentation.brightness or augmentation.contrast:
         _relight(moved, augmentation, rng)
+    if augmentation.erase:
+        _erase(moved, augmentation.erase, rng)
     return moved
 
 
@@ -105,3 +111,19 @@ def _relight(x: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Ge
         values *= gains[some]
         values += means * (1 - gains[some]) + offsets[some]
         flat[some] = np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
+
+
+def _erase(x: NDArray[np.uint8], share: float, rng: np.random.Generator) -> None:
+    """Hide a patch of each image in place behind that image's mean colour."""
+    count, height, width, _ = x.shape
+    rows, columns = _patch(height, share, count, rng), _patch(width, share, count, rng)
+    hidden = rows[:, :, None] & columns[:, None, :]
+    colours = np.rint(x.mean(axis=(1, 2))).astype(np.uint8)
+    x[hidden] = np.repeat(colours, hidden.sum(axis=(1, 2)), axis=0)
+
+
+def _patch(side: int, share: float, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """For each image the coordinates that are hidden, `bool [count, side]`."""
+    first = rng.integers(0, side, (count, 1)) - round(share * side) // 2
+    coordinates = np.arange(side)
+    return (coordinates >= first) & (coordinates < first + round(share * side))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,7 +92,24 @@ def test_values_are_cut_off_rather_than_wrapped() -> None:
     assert (result[:, :, 1::2] >= result[:, :, 0::2]).all()
 
 
-@pytest.mark.parametrize("wrong", [{"shift": 0.6}, {"shift": -0.1}, {"brightness": 1.5}, {"contrast": float("nan")}])
+def test_a_patch_is_hidden_behind_the_mean_colour() -> None:
+    x = images(300, 8, 12, 3)
+    result = augment(x, replace(NOTHING, erase=0.5), rng())
+    sizes = set()
+    for before, after in zip(x, result, strict=True):
+        colour = np.rint(before.mean(axis=(0, 1))).astype(np.uint8)
+        changed = np.any(after != before, axis=-1)
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        patch = after[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert (patch == colour).all()
+        sizes.add(patch.shape[:2])
+    assert max(sizes) == (4, 6)
+    assert min(height for height, _ in sizes) == 2  # a patch centred on an edge pixel
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"shift": 0.6}, {"shift": -0.1}, {"brightness": 1.5}, {"contrast": float("nan")}, {"erase": 2}]
+)
 def test_changes_out_of_range_are_named(wrong: dict[str, float]) -> None:
     name = next(iter(wrong))
     with pytest.raises(DataError, match=f"{name} must be between 0 and"):
