@@ -121,12 +121,12 @@ def check_labels(labels: tuple[str, ...], name: str) -> None:
         name: What to call the data.
 
     Raises:
-        DataError: There is nothing to tell apart, or a name is no Unicode text.
+        DataError: There is nothing to tell apart, or a name is blank or no Unicode text.
     """
     for label in labels:
-        if not label.isprintable():  # undecodable bytes of a folder's name arrive as unprintable surrogates
+        if not label.isprintable() or not label.strip():  # undecodable bytes of a folder's name arrive as surrogates
             raise DataError(
-                f"Class names must be printable Unicode text. Received: {label!r} in {name}. Rename that folder."
+                f"Class names must be printable Unicode text, not blank. Received: {label!r} in {name}. Rename that folder."
             )
     if len(labels) < 2:
         raise DataError(

@@ -25,6 +25,7 @@ from .compat import require_runtimes
 from .cost import count_macs, count_parameters
 from .errors import ModelError, ProofError
 from .evaluate import Frames, evaluate
+from .metadata import add_metadata, classifier_metadata
 from .pack import pack
 from .pack.config import Storage
 from .quantize import QuantizeConfig, QuantizeMode, quantize
@@ -222,13 +223,15 @@ def _fused(request: BundleRequest, members: dict[str, bytes]) -> FusedForm:
     exported = export_tflite(request.model)
     after = layers_after_encoder(request.model) if request.quantize.quantizes else ()
     known = layer_names(read_places(exported)) if after else ()
-    members["classifier.tflite"] = quantize(
+    quantized = quantize(
         exported,
         request.quantize,
         request.calibration,
         [name for name in after if name in known],
         ranges=request.ranges,
     )
+    metadata = classifier_metadata(request.name, request.labels, request.preprocess)
+    members["classifier.tflite"] = add_metadata(quantized, metadata)
     return FusedForm("classifier.tflite")
 
 

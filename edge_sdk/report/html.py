@@ -16,6 +16,7 @@ from .plots import accuracy_by_pass, confusion_matrix, embedding_map, latency_ba
 from .tables import comparison
 
 if TYPE_CHECKING:
+    from edge_sdk_converters.metadata import ModelMetadata
     from edge_sdk_converters.quantize.plan import Quantization
     from edge_sdk_runtime.manifest import Manifest
 
@@ -191,7 +192,7 @@ def _about(result: BundleResult) -> str:
     )
     return "\n".join(
         (
-            page.terms(_facts(manifest)),
+            page.terms(_facts(manifest) | _says(result.metadata)),
             page.details(count, labels) if len(manifest.labels) > 30 else f"<h3>{count}</h3>{labels}",
             f"<h3>Recipe</h3>{page.preformatted(recipe.strip())}" if recipe else "",
             page.details("Files and their SHA-256", page.preformatted(members)),
@@ -221,3 +222,13 @@ def _facts(manifest: Manifest) -> dict[str, str]:
         facts["Measured when written"] = f"{measured.accuracy:.2%} of {measured.images:,} images of {measured.data}"
     others = {key: value for key, value in manifest.provenance.items() if key != "recipe"}
     return facts | {key.replace("_", " ").capitalize(): value for key, value in others.items()}
+
+
+def _says(metadata: ModelMetadata | None) -> dict[str, str]:
+    """What the classifier's own file tells other tools."""
+    if metadata is None:
+        return {}
+    image = metadata.image
+    size = [f"{image.width} × {image.height} pixels"] if image.width else []
+    says = [*size, *([image.color.value] if image.color else []), f"{len(metadata.scores.labels)} labels"]
+    return {"TFLite Metadata": f"{metadata.name}, version {metadata.version}: {', '.join(says)}"}

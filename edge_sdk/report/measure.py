@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_sdk_converters.evaluate import Evaluation, embed, evaluate
+from edge_sdk_converters.metadata import ModelMetadata, read_metadata
 from edge_sdk_runtime import Bundle
 
 from ..data import ImageSet, Splits, load_images
@@ -38,6 +39,7 @@ class BundleResult:
         embeddings: `float32 [M, D]` of the first M held-out images, where the bundle has a staged form.
         passes: What each pass did, where the bundle was compressed just now.
         quantization: What quantizing it costs and buys, likewise.
+        metadata: What its classifier's file says of itself, where the bundle has a fused form.
     """
 
     title: str
@@ -47,6 +49,7 @@ class BundleResult:
     embeddings: NDArray[np.float32] | None = None
     passes: tuple[PassReport, ...] = ()
     quantization: Quantization | None = None
+    metadata: ModelMetadata | None = None
 
 
 def measure(
@@ -71,7 +74,13 @@ def measure(
     evaluation = evaluate(bundle, images, images.targets, progress=progress)
     first = images.take(np.arange(min(_MAP_IMAGES, len(images))))
     embeddings = embed(bundle, first) if bundle.manifest.staged else None
-    return BundleResult(title, bundle, len(bundle.to_bytes()), evaluation, embeddings, passes, quantization)
+    size = len(bundle.to_bytes())
+    return BundleResult(title, bundle, size, evaluation, embeddings, passes, quantization, _metadata(bundle))
+
+
+def _metadata(bundle: Bundle) -> ModelMetadata | None:
+    fused = bundle.manifest.fused
+    return read_metadata(bundle.read(fused.classifier)) if fused else None
 
 
 def load_again(source: str, bundle: Bundle, *, strict: bool, progress: Callable[[int, int], None] | None) -> Splits:

@@ -17,6 +17,7 @@ from edge_sdk_converters.factorize.apply import factorize
 from edge_sdk_converters.factorize.config import FactorizeConfig
 from edge_sdk_converters.layers import FlattenedImage, PrototypeSimilarity
 from edge_sdk_converters.learning import LearningData
+from edge_sdk_converters.metadata import classifier_metadata, read_metadata
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
 from edge_sdk_converters.tflite import export_tflite
 from edge_sdk_converters.training import predict
@@ -84,6 +85,11 @@ def test_the_manifest_says_what_was_measured(both: Bundle, classifier: keras.Mod
     assert measured.accuracy == np.mean(hits)
     assert len(manifest.interpreters) == 1
     assert MlpHead.from_bytes(both.read("head.npz")).outputs == 10
+
+
+def test_the_classifier_alone_tells_other_tools_what_it_is(both: Bundle, digits: Splits) -> None:
+    assert read_metadata(both.read("classifier.tflite")) == classifier_metadata("digits", digits.labels, GRAY_8)
+    assert read_metadata(both.read("encoder.tflite")) is None
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import pytest
 
 from edge_sdk.report.html import verdict, write_report
 from edge_sdk.report.measure import BundleResult
+from edge_sdk_converters.metadata import classifier_metadata
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
 from edge_sdk_converters.quantize.plan import Quantization
 from edge_sdk_converters.quantize.sensitivity import LayerSensitivity
+from edge_sdk_runtime import PreprocessSpec
 from tests.edge_sdk.test_tables import PASSES, make_result
 
 VOID = {"meta"}
@@ -128,6 +130,13 @@ def test_a_page_says_what_was_proven_with_what_and_from_what(tmp_path: Path) -> 
         "cup taken for mug (1)",
     ):
         assert expected in text
+
+
+def test_a_page_says_what_the_classifier_s_file_tells_other_tools(tmp_path: Path) -> None:
+    metadata = classifier_metadata(f"cups {ATTACK}", ("cup", "mug", "jar"), PreprocessSpec(16, 8))
+    _, checker = written(tmp_path, [dataclasses.replace(make_result(images=30), metadata=metadata), make_result()])
+    assert checker.text.count("TFLite Metadata") == 1
+    assert f"cups {ATTACK}, version 1: 16 × 8 pixels, rgb, 3 labels" in checker.text
 
 
 def test_a_stage_that_a_bundle_lacks_is_a_dash(tmp_path: Path) -> None:

@@ -103,3 +103,9 @@ def test_many_small_classes_are_counted_rather_than_listed() -> None:
 def test_fewer_than_two_classes_are_refused(labels: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match="at least 2 classes"):
         check_labels(labels, "photos")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\udcff"])
+def test_names_that_no_file_could_carry_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match="printable Unicode text, not blank"):
+        check_labels(("cat", name), "photos")

@@ -135,9 +135,10 @@ def with_golden(bundle: Bundle, plug: InterpreterPlug) -> Bundle:
 
 @functools.cache
 def tflite_files() -> dict[str, bytes]:
-    """`FAKE_FILES` as real models, exported once for all tests."""
+    """`FAKE_FILES` as real models, exported once for all tests, the classifier with its metadata."""
     import keras
 
+    from edge_sdk_converters.metadata import add_metadata, classifier_metadata
     from edge_sdk_converters.tflite import export_tflite
 
     def dense() -> keras.layers.Dense:
@@ -153,7 +154,9 @@ def tflite_files() -> dict[str, bytes]:
         "classifier.tflite": keras.Model(image, dense()(means)),
         "head.tflite": keras.Model(features, dense()(features)),
     }
-    return {name: export_tflite(model) for name, model in models.items()}
+    files = {name: export_tflite(model) for name, model in models.items()}
+    described = add_metadata(files["classifier.tflite"], classifier_metadata("colours", LABELS, SPEC))
+    return {**files, "classifier.tflite": described}
 
 
 @functools.cache

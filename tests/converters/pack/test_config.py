@@ -8,6 +8,7 @@ import pytest
 from edge_sdk.image_sets import Splits
 from edge_sdk_converters.errors import RecipeError
 from edge_sdk_converters.learning import LearningData
+from edge_sdk_converters.metadata import classifier_metadata, read_metadata
 from edge_sdk_converters.pack import config as module
 from edge_sdk_converters.pack.config import Storage, parse_storage
 from edge_sdk_converters.quantize import QuantizeConfig
@@ -60,5 +61,6 @@ def test_a_coded_bundle_holds_the_same_model(digits: Splits, data: LearningData)
     entry = bundle.manifest.files["classifier.tflite"]
     assert entry.rebuilt is not None
     assert unpack(bundle.members()["classifier.tflite"]) == bundle.read("classifier.tflite")
+    assert read_metadata(bundle.read("classifier.tflite")) == classifier_metadata("digits", digits.labels, GRAY_8)
     assert entry.size_bytes < entry.rebuilt.size_bytes == bundle.manifest.measured.tflite_bytes
     assert verify(bundle).passed
