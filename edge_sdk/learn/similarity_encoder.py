@@ -30,10 +30,13 @@ class CosineMargin:
         scale: s, what cosines are multiplied by, above 0; cosines alone are too close together for a softmax. More classes
             want more of it.
         margin: m, by which the target's cosine has to win, 0 to 1.
+        smoothing: Share of the target's probability that is given to all classes alike, 0 to below 1 (label smoothing, Szegedy
+            et al., arXiv 1512.00567): a network shall not be sure of images that it has seen often.
     """
 
     scale: float = 16.0
     margin: float = 0.2
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.scale < float("inf") or not 0 <= self.margin <= 1:
@@ -41,6 +44,8 @@ class CosineMargin:
                 "scale must be above 0 and margin between 0 and 1. "
                 f"Received: scale={self.scale}, margin={self.margin}. Try 16 and 0.2."
             )
+        if not 0 <= self.smoothing < 1:
+            raise DataError(f"smoothing must be 0 to below 1. Received: {self.smoothing}. Try 0.1.")
 
 
 def train_encoder(
@@ -75,7 +80,7 @@ def train_encoder(
     compare = PrototypeSimilarity(list(range(classes)), name="trainable_prototypes")
     model = keras.Model(encoder.inputs[0], compare(encoder.outputs[0]), name="similarity_encoder")
     margin = margin or CosineMargin()
-    loss = cosine_margin_loss(margin.scale, margin.margin)
+    loss = cosine_margin_loss(margin.scale, margin.margin, margin.smoothing)
     if first is None:
         fit(model, train, validation, config, loss=loss, augment=augment, progress=progress)
     else:
@@ -118,12 +123,13 @@ def _fit_in_two_phases(
     )
 
 
-def cosine_margin_loss(scale: float, margin: float) -> Any:
+def cosine_margin_loss(scale: float, margin: float, smoothing: float = 0.0) -> Any:
     """Softmax cross-entropy on scaled cosines, the target's lowered by the margin.
 
     Args:
         scale: s, above 0; cosines alone are too close together for a softmax.
         margin: m, 0 or more.
+        smoothing: Share of the target's probability that all classes share, 0 to below 1.
 
     Returns:
         A function of class indices `[batch]` or `[batch, 1]` and cosines `[batch, classes]`, giving `[batch]`.
@@ -133,6 +139,7 @@ def cosine_margin_loss(scale: float, margin: float) -> Any:
         flat = keras.ops.cast(keras.ops.reshape(indices, (-1,)), "int32")
         targets = keras.ops.one_hot(flat, cosines.shape[-1], dtype=cosines.dtype)
         logits = scale * (cosines - margin * targets)
-        return keras.ops.categorical_crossentropy(targets, logits, from_logits=True)
+        wanted = (1 - smoothing) * targets + smoothing / cosines.shape[-1]
+        return keras.ops.categorical_crossentropy(wanted, logits, from_logits=True)
 
     return loss

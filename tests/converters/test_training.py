@@ -212,7 +212,8 @@ def test_fit_is_quiet_whatever_its_targets_ask(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == []
 
 
-def test_weight_decay_shrinks_kernels_and_leaves_biases() -> None:
+@pytest.mark.parametrize("momentum", [None, 0.9])
+def test_weight_decay_shrinks_kernels_and_leaves_biases(momentum: float | None) -> None:
     def nothing(_: object, scores: keras.KerasTensor) -> keras.KerasTensor:
         return 0.0 * keras.ops.sum(scores, axis=-1)
 
@@ -220,9 +221,22 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases() -> None:
     for layer in model.layers:
         layer.bias.assign(np.full(layer.bias.shape, 0.5, np.float32))
     before = model.get_weights()
-    fit(model, TRAIN, VALIDATION, FitConfig(1, 0.1, batch_size=16, weight_decay=0.1), loss=nothing)
+    fit(model, TRAIN, VALIDATION, FitConfig(1, 0.1, 16, weight_decay=0.1, momentum=momentum), loss=nothing)
     shrunk = [new / old for old, new in zip(before, model.get_weights(), strict=True)]
     for kernel, bias in zip(shrunk[::2], shrunk[1::2], strict=True):
         np.testing.assert_allclose(kernel, kernel.flat[0], rtol=1e-5)  # all by the same share
         assert 0.5 < kernel.flat[0] < 1
         np.testing.assert_array_equal(bias, 1)
+
+
+def test_momentum_takes_steps_in_proportion_to_the_gradient() -> None:
+    def moved(factor: float) -> float:
+        def slope(_: object, scores: keras.KerasTensor) -> keras.KerasTensor:
+            return factor * keras.ops.log(scores)[:, 0]
+
+        model = network()
+        before = model.get_weights()
+        fit(model, TRAIN, VALIDATION, FitConfig(1, 1e-4, 16, momentum=0.9), loss=slope)
+        return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(model.get_weights(), before, strict=True))))
+
+    assert moved(2.0) == pytest.approx(2 * moved(1.0), rel=0.05)  # Adam's steps would be the same

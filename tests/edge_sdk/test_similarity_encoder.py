@@ -39,6 +39,19 @@ def test_the_loss_is_cosface(seed: int, scale: float, margin: float, column: boo
     np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_smoothing_gives_every_class_its_share() -> None:
+    cosines = np.array([[0.5, -0.25, 0.25]], np.float32)
+    each = [loss_of(4, 0, np.array([index]), cosines)[0] for index in range(3)]
+    smoothed = np.asarray(keras.ops.convert_to_numpy(cosine_margin_loss(4, 0, 0.3)(np.array([0]), cosines)))
+    assert smoothed[0] == pytest.approx(0.7 * each[0] + 0.1 * sum(each), rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+def test_impossible_smoothing_is_refused(smoothing: float) -> None:
+    with pytest.raises(DataError, match=r"smoothing must be 0 to below 1.*Try 0\.1"):
+        CosineMargin(smoothing=smoothing)
+
+
 def test_the_margin_makes_a_right_answer_cost_more() -> None:
     cosines = np.array([[0.9, 0.1]], np.float32)
     assert loss_of(16, 0.2, np.array([0]), cosines) > loss_of(16, 0.0, np.array([0]), cosines)
