@@ -5,15 +5,22 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 OLD    := .venv-tflite
+PEER   := .venv-mediapipe
 PHONE  := devices/edge_sdk_devices/phone
 
-.PHONY: demo test check bench lock clean phone
+.PHONY: demo test test-mediapipe test-pi check bench lock clean phone
 
 demo: $(READY)  ## handwritten digits → trained, compressed, proven bundle, and a report to look at
 	$(BIN)/edge-sdk demo
 
 test: $(READY) $(OLD)/.ready  ## every test, on up to four processors at once
-	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
+	$(BIN)/python -m pytest -m 'not emulation and not mediapipe' --numprocesses=logical --maxprocesses=4 --dist=worksteal
+
+test-mediapipe: $(READY) $(PEER)/.ready  ## exported classifiers in MediaPipe Tasks, as they are
+	$(BIN)/python -m pytest -m mediapipe tests/converters/test_metadata_mediapipe.py
+
+test-pi: $(READY)  ## an emulated Raspberry Pi, from nothing to a bundle that is verified, measured and taught there
+	$(BIN)/python -m pytest -m emulation tests/pi
 
 check: $(READY)  ## lint, formatting, types
 	$(BIN)/ruff check .
@@ -42,6 +49,12 @@ $(OLD)/.ready: runtime/pyproject.toml constraints-tflite-runtime.txt
 	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e ./runtime
 	touch $@
 
+# The last release of MediaPipe that sends no telemetry, to see what other tools make of an exported file.
+$(PEER)/.ready: constraints-mediapipe.txt
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-mediapipe.txt
+	touch $@
+
 lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e ./runtime -e '.[dev]'
@@ -49,4 +62,4 @@ lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock $(OLD) $(PHONE)/app devices/phone/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(OLD) $(PEER) .emulated $(PHONE)/app devices/phone/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,6 +36,7 @@ BENCHMARKS = (
     "sample_selection",
     "newcomer",
     "deploy_interruptions",
+    "pi_journey",
     "phone_page",
 )
 

@@ -41,6 +41,7 @@ def bench(
 
     Figures of an emulation are marked, and `edge-run bench --compare` refuses their file.
     """
+    from edge_sdk_devices.errors import DeviceError
     from edge_sdk_devices.remote_bench import bench_on
     from edge_sdk_devices.transports import open_transport
     from edge_sdk_runtime.bench import check, parse_assertion
@@ -50,6 +51,10 @@ def bench(
     length = ["--seconds", f"{seconds:g}"] if runs is None else ["--runs", str(runs)]
     options = ["--threads", threads, "--rounds", str(rounds), *length, *(["--form", form] if form else [])]
     with open_transport(on) as transport:
+        if rules and transport.emulated:
+            raise DeviceError(
+                f"An assertion must be about a real board. Received: {on}, whose times mean nothing. Leave --assert out."
+            )
         measured = bench_on(bundle, transport, options, name)
     findings = [check(rule, measurement) for measurement in measured.report.measurements for rule in rules]
     document = json.dumps(measured.document(), ensure_ascii=False)

@@ -15,9 +15,12 @@ from .options import Json
 
 if TYPE_CHECKING:
     from edge_sdk_devices.deploy import Deployment, DeployPlan
+    from edge_sdk_devices.remote_bench import RemoteReport
 
 __all__ = ["Target", "deploy"]
 
+_BRIEFLY = ("--rounds", "1", "--seconds", "1")
+"""How `--bench` measures: whether it is about as fast as it should be, not how fast to a percent."""
 Target = Annotated[
     str,
     typer.Argument(
@@ -53,6 +56,9 @@ def deploy(
     preview: Annotated[
         str | None, typer.Option(help="With --service: serve a page, as :8080.", show_default=False)
     ] = None,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Measure it there afterwards, for a second; edge-sdk bench takes longer.")
+    ] = False,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the release before; BUNDLE is its file or its name.")
     ] = False,
@@ -66,24 +72,37 @@ def deploy(
 
     if not service and (source is not None or preview is not None):
         raise typer.BadParameter("--source and --preview go with --service.")
+    if bench and rollback:
+        raise typer.BadParameter("--bench goes with a deployment; leave --rollback out.")
     if rollback:
         _roll_back(target, bundle, name, as_json)
         return
     camera = Service(source or "usb:0", preview or "") if service else None
     plan = DeployPlan(bundle, name, wheelhouse, offline, environment, fresh, system_packages, camera)
-    done = _deploy(plan, target)
+    done, measured = _deploy(plan, target, bench)
     if as_json:
-        say(json.dumps(dataclasses.asdict(done), ensure_ascii=False, indent=2))
+        document = {**dataclasses.asdict(done), **({"bench": measured.document()} if measured else {})}
+        say(json.dumps(document, ensure_ascii=False, indent=2))
         return
-    say(*_lines(done, bundle, target))
+    say(*_lines(done, bundle, target), *(["", str(measured)] if measured else []))
 
 
-def _deploy(plan: DeployPlan, target: str) -> Deployment:
+def _deploy(plan: DeployPlan, target: str, bench: bool) -> tuple[Deployment, RemoteReport | None]:
+    """Deploy, and measure where that is asked for, over one connection."""
     from edge_sdk_devices.deploy import deploy as run
+    from edge_sdk_devices.remote_bench import bench_on
     from edge_sdk_devices.transports import open_transport
 
     with open_transport(target) as transport:
-        return run(plan, transport, lambda what: print(what, file=sys.stderr, flush=True))
+        done = run(plan, transport, _tell)
+        if not bench:
+            return done, None
+        _tell("measuring it")
+        return done, bench_on(plan.bundle, transport, _BRIEFLY, plan.name)
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def _lines(done: Deployment, bundle: Path, target: str) -> list[str]:

@@ -39,10 +39,16 @@ print(json.dumps({
     "complete": complete,
 }))
 """
+# Most boards have one Python under two names; a slow one is not asked twice. A manager of Pythons is one program under all names.
 _SCRIPT = f"""
 PATH="$PATH:$HOME/.local/bin"
+asked=" "
 for python in {_PYTHONS}; do
-    command -v "$python" >/dev/null 2>&1 && "$python" -c {shlex.quote(_TELL)} 2>/dev/null
+    found=$(command -v "$python" 2>/dev/null) || continue
+    real=$(readlink -f "$found" 2>/dev/null) || real="$found"
+    case "$real" in */python*) case "$asked" in *" $real "*) continue;; esac;; esac
+    asked="$asked$real "
+    "$python" -c {shlex.quote(_TELL)} 2>/dev/null
 done
 printf '{{"machine": "%s"}}\\n' "$(uname -m)"
 """

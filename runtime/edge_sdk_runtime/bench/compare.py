@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from ..errors import UsageError
 from .report import BenchReport, Measurement
 from .significance import mann_whitney
 
@@ -114,7 +115,15 @@ def compare(old: BenchReport, new: BenchReport) -> Comparison:
     Args:
         old: The one before.
         new: The one now.
+
+    Raises:
+        UsageError: One of them is of an emulated board, whose times mean nothing.
     """
+    for report in (old, new):
+        if report.board.emulated:
+            raise UsageError(
+                f"Reports to compare must be of real boards. Received: {report.board.model}. Measure on a board."
+            )
     before = {(m.form, m.threads): m for m in old.measurements}
     now = {(m.form, m.threads): m for m in new.measurements}
     both = [(before[key], now[key]) for key in now if key in before]

@@ -58,6 +58,11 @@ class Board:
     memory_bytes: int | None
     kernel: str
 
+    @property
+    def emulated(self) -> bool:
+        """Whether it is an emulation, which says so in its model; its times mean nothing for any board."""
+        return "emulated" in self.model
+
 
 @dataclass(frozen=True)
 class BoardState:

@@ -10,8 +10,10 @@ from .compare import Comparison
 from .report import BenchReport, Measurement
 from .system import BoardState
 
-__all__ = ["comparison_text", "findings_text", "report_text", "table_text"]
+__all__ = ["EMULATED", "comparison_text", "findings_text", "report_text", "table_text"]
 
+EMULATED = "EMULATED: these times are those of an emulation, and mean nothing for any board."
+"""Stands beside every figure of an emulation."""
 _BUSY = 0.5
 """Load per processor from which on other programs are worth a word."""
 _VALUES = {"import_ns": "import", "load_ns": "load", "first_ns": "first", "peak_rss_bytes": "peak RSS"}
@@ -144,6 +146,7 @@ def _verdict(report: BenchReport) -> list[str]:
         lines.append(
             f"Other programs kept {load:.1f} of {report.board.cores} processors busy before: stop them and repeat."
         )
+    lines += [EMULATED] if report.board.emulated else []
     return ["\n".join(lines)] if lines else []
 
 

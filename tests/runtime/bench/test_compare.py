@@ -10,7 +10,7 @@ from edge_sdk_runtime import UsageError
 from edge_sdk_runtime.bench import BenchPlan, BenchReport, Measurement, compare
 from edge_sdk_runtime.bench.compare import Verdict
 from edge_sdk_runtime.bench.system import Board, BoardState
-from edge_sdk_runtime.bench.text import comparison_text
+from edge_sdk_runtime.bench.text import EMULATED, comparison_text, report_text
 from tests.runtime.bench.boards import measurement
 
 
@@ -91,6 +91,15 @@ def test_a_comparison_as_text() -> None:
     assert re.search(r"^fused, 1 thread  total +\S+ \S+ +\S+ \S+ +\+\S+%  \S+ +slower$", text, re.MULTILINE)
     assert text.endswith("limits: none → hot")
     assert "only before: fused, 1 thread\nonly now: fused, 2 threads" in comparison_text(compare(old, new))
+
+
+def test_reports_of_an_emulated_board_are_marked_and_never_compared() -> None:
+    real = report(measurement(latencies(1e6, 1)))
+    emulated = dataclasses.replace(real, board=dataclasses.replace(real.board, model="A board, emulated by QEMU"))
+    assert report_text(emulated).endswith(EMULATED) and EMULATED not in report_text(real)
+    for pair in ((real, emulated), (emulated, real), (emulated, emulated)):
+        with pytest.raises(UsageError, match=r"must be of real boards\. Received: A board, emulated by QEMU"):
+            compare(*pair)
 
 
 def test_a_report_comes_back_from_json(tmp_path: Path) -> None:
