@@ -18,6 +18,7 @@ import numpy as np
 
 from .harness import Figure, Outcome, at_least
 from .in_turn import median_ns
+from .strong_encoder import CODE, strong_encoder, tuned_encoder
 from .trained import kept
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def outcome(experiment: Experiment, published: Published, name: str, *, quick: b
     images = _task(experiment, quick=quick)
     table = _rows(_bundles(experiment, images), images, 20 if quick else 2000)
     counts = f"{len(images.train):,} training, {len(images.validation):,} validation, {len(images.test):,} test images"
-    note = "The learned encoder learnt from the training images of all ten classes, then was tuned on those of the experiment."
+    note = "The learned encoder learnt from the training images of all ten classes, then perhaps from those of the experiment alone."
     figures = _figures({row["classifier"]: row for row in table}, published)
     return Outcome(f"{name}: {counts}; 1 thread", figures, table, experiment.seed, [note])
 
@@ -315,49 +316,38 @@ def _autoencoder(experiment: Experiment, images: _Task, label: int) -> keras.Mod
 
 
 def _learned(experiment: Experiment, images: _Task) -> _Row:
-    """The encoder that learnt from all ten classes, tuned on the experiment's images; validation chooses the prototypes."""
+    """The encoder that learnt from all ten classes, as it is or tuned on the experiment's; validation images choose."""
     from edge_sdk.learn.staging import Embedded
     from edge_sdk_converters.source import accuracy
     from edge_sdk_runtime import Similarity
 
-    encoder = _tuned(experiment, images)
-    embedded = Embedded(encoder, images.train)
-    models = {}
-    for count in experiment.choices:
-        prototypes = embedded.prototypes(count, experiment.seed, Similarity.COSINE)
-        models[count] = _staged(encoder, prototypes, images)
-    held_out = _examples(images.validation)
-    best = max(models, key=lambda count: accuracy(models[count], held_out))
-    trained = f"on all classes, then {experiment.tuning_epochs} epochs on these; prototypes per class: {best}"
-    return _row(_LEARNED, models[best], images, trained, int8=True)
+    held_out, found = _examples(images.validation), []
+    for trained, encoder in _encoders(experiment, images).items():
+        embedded = Embedded(encoder, images.train)
+        for count in experiment.choices:
+            model = _staged(encoder, embedded.prototypes(count, experiment.seed, Similarity.COSINE), images)
+            found.append((accuracy(model, held_out), f"{trained}; prototypes per class: {count}", model))
+            sys.stderr.write(f"{found[-1][1]}: {found[-1][0]:.4f} of the validation images\n")
+    _, trained, model = max(found, key=lambda each: each[0])
+    return _row(_LEARNED, model, images, trained, int8=True)
 
 
-def _tuned(experiment: Experiment, images: _Task) -> keras.Model:
+def _encoders(experiment: Experiment, images: _Task) -> dict[str, keras.Model]:
+    """Those to choose from, by how they were trained."""
     from edge_sdk.learn.encoder import build_encoder
-    from edge_sdk.learn.similarity_encoder import train_encoder
-    from edge_sdk_converters.training import FitConfig
-
-    from .strong_encoder import strong_encoder
 
     if images.quick:
-        return build_encoder(images.spec, embedding=8, width=4)
+        return {"untrained": build_encoder(images.spec, embedding=8, width=4)}
+    start = strong_encoder(images.everything, images.classes)
+    epochs, seed = experiment.tuning_epochs, experiment.seed
 
-    def train() -> keras.Model:
-        encoder = strong_encoder(images.everything, images.classes)
-        config = FitConfig(experiment.tuning_epochs, 3e-4, 128, seed=experiment.seed)
-        train_encoder(
-            encoder,
-            _examples(images.train),
-            _examples(images.validation),
-            len(experiment.classes),
-            config,
-            augment=images.everything.augment,
-            progress=partial(_tell, "tune the learned encoder"),
-        )
-        return encoder
+    def tune() -> keras.Model:
+        parts = (_examples(images.train), _examples(images.validation))
+        return tuned_encoder(start, *parts, len(experiment.classes), epochs, seed)
 
-    settings = {"classes": experiment.classes, "epochs": experiment.tuning_epochs, "seed": experiment.seed}
-    return _kept("imageem-tuned", settings, images, train)
+    settings = {"classes": experiment.classes, "epochs": epochs, "seed": seed, "encoder": CODE}
+    tuned = _kept("imageem-tuned", settings, images, tune)
+    return {"on all classes": start, f"on all classes, then {epochs} epochs on these": tuned}
 
 
 def _staged(encoder: keras.Model, prototypes: Prototypes, images: _Task) -> keras.Model:

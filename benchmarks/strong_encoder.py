@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_sdk_converters.learning import LearningData
+    from edge_sdk_converters.training import Examples
 
-__all__ = ["build_strong_encoder", "strong_encoder"]
+__all__ = ["CODE", "build_strong_encoder", "strong_encoder", "tuned_encoder"]
+
+CODE = 2
+"""Changes whenever a change of this file may change what is learnt: what was tuned from another encoder is not used."""
 
 _WIDTHS = (32, 96, 128)
 _EMBEDDING = 64
@@ -77,9 +81,41 @@ def strong_encoder(data: LearningData, classes: int, *, quick: bool = False) -> 
     return kept("strong-encoder", settings, lambda: _trained(data, classes, _WIDTHS, _EPOCHS))
 
 
+def tuned_encoder(
+    start: keras.Model, train: Examples, validation: Examples, classes: int, epochs: int, seed: int
+) -> keras.Model:
+    """A copy of a trained encoder that learns on, from fewer classes, with smaller steps.
+
+    Args:
+        start: From `strong_encoder`; stays as it is.
+        train: What is learnt from.
+        validation: Decides which weights are kept.
+        classes: Their number.
+        epochs: Passes over `train`.
+        seed: Of order and changes.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    encoder = _in_bfloat16(_WIDTHS)
+    encoder.set_weights(start.get_weights())
+    _learn(encoder, (train, validation), classes, epochs, _RATE / 5, seed)
+    return _exact(encoder, _WIDTHS)
+
+
 def _trained(data: LearningData, classes: int, widths: tuple[int, ...], epochs: int) -> keras.Model:
     import keras
 
+    keras.utils.set_random_seed(_SEED)
+    encoder = _in_bfloat16(widths)
+    _learn(encoder, (data.train, data.validation), classes, epochs, _RATE, _SEED)
+    return _exact(encoder, widths)
+
+
+def _learn(
+    encoder: keras.Model, parts: tuple[Examples, Examples], classes: int, epochs: int, rate: float, seed: int
+) -> None:
+    """Momentum, weight decay, smoothed labels, and changes that leave the light as it is."""
     from edge_sdk.learn.augment import Augmentation, augment
     from edge_sdk.learn.similarity_encoder import CosineMargin, train_encoder
     from edge_sdk_converters.training import FitConfig
@@ -87,16 +123,25 @@ def _trained(data: LearningData, classes: int, widths: tuple[int, ...], epochs: 
     def change(x: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         return augment(x, Augmentation(0.125, brightness=0, contrast=0, erase=_ERASE), rng)
 
-    keras.utils.set_random_seed(_SEED)
+    config = FitConfig(epochs, rate, _BATCH, seed=seed, weight_decay=_DECAY, momentum=_MOMENTUM)
+    smooth = CosineMargin(margin=0, smoothing=_SMOOTHING)
+    train_encoder(encoder, *parts, classes, config, margin=smooth, augment=change, progress=_tell)
+
+
+def _in_bfloat16(widths: tuple[int, ...]) -> keras.Model:
+    """An untrained encoder whose passes are computed in bfloat16."""
+    import keras
+
     policy = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
-        encoder = build_strong_encoder(widths)
+        return build_strong_encoder(widths)
     finally:
         keras.mixed_precision.set_dtype_policy(policy)
-    config = FitConfig(epochs, _RATE, _BATCH, seed=_SEED, weight_decay=_DECAY, momentum=_MOMENTUM)
-    smooth = CosineMargin(margin=0, smoothing=_SMOOTHING)
-    train_encoder(encoder, data.train, data.validation, classes, config, margin=smooth, augment=change, progress=_tell)
+
+
+def _exact(encoder: keras.Model, widths: tuple[int, ...]) -> keras.Model:
+    """The same weights in an encoder that computes in float32."""
     exact = build_strong_encoder(widths)
     exact.set_weights(encoder.get_weights())
     return exact
