@@ -14,7 +14,7 @@ from .harness import Outcome, command
 from .imageem import Experiment, Published, outcome
 
 EXPERIMENT = Experiment(
-    (3, 5), ("imageem-binary-2", "imageem-binary-1"), autoencoder_epochs=6, cnn_epochs=25, tuning_epochs=12
+    (3, 5), ("imageem-binary-2", "imageem-binary-1"), autoencoder_epochs=4, cnn_epochs=25, tuning_epochs=12
 )
 """Cat and dog; autoencoder 1 of the paper is the dog's, 2 the cat's."""
 _QUICK = Experiment((3, 5), (), 0, 0, 0, code_prototypes=(1,), pixel_prototypes=(), choices=(1,))
