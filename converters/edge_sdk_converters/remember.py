@@ -1,7 +1,7 @@
 """What a staged bundle remembers of its training images, so that a device can teach it more and tell what is unknown.
 
 Embeddings are computed by the runtime from the exported encoder, quantized or not, as the device will compute those of what it is
-shown. The thresholds of unknown images are set on validation images, which the encoder has not learnt from.
+shown. The threshold of unknown images is set on validation images, which the encoder has not learnt from.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from .training import Examples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RememberConfig", "Remembered", "remember"]
+__all__ = ["RememberConfig", "Remembered", "remember", "unknown_rule"]
 
 _LIMIT_BYTES = 1_000_000
 """The largest memory: embeddings that are images take kilobytes each, and then fewer are remembered."""
 _VALIDATION = 2_000
-"""Validation images that the thresholds are set on, at most."""
-_FEW = 10
-"""With fewer validation images a class has the threshold that all have on average."""
+"""Validation images that the threshold is set on, at most."""
 _LEAST = 1.0
 """The smallest threshold: a distance of 1 is the scatter in a single direction. Images that are all equal have none."""
 
@@ -42,7 +40,7 @@ class RememberConfig:
 
     Attributes:
         train: Model inputs, `uint8 [N, H, W, C]`, and class indices; some of them are remembered.
-        validation: Likewise, of images that no training saw; thresholds are set on them.
+        validation: Likewise, of images that no training saw; the threshold is set on them.
         per_class: How many images of each class are remembered, at least 2.
         flagged: Share of known images that may be taken for unknown, above 0 and below 1.
         seed: Of the choice.
@@ -79,7 +77,7 @@ class Remembered:
 
 
 def remember(bundle: Bundle, config: RememberConfig) -> Remembered:
-    """Embed some images with a bundle's own encoder, and set its thresholds.
+    """Embed some images with a bundle's own encoder, and set the threshold.
 
     Args:
         bundle: With a staged form; nothing of its head is used.
@@ -103,22 +101,21 @@ def remember(bundle: Bundle, config: RememberConfig) -> Remembered:
     counts = np.bincount(memory.labels, minlength=classes)
     if width > WIDEST or counts.min() < 2:
         return Remembered(memory, None)
-    return Remembered(memory, _rule(memory, held_out, config.validation.y[judged], config.flagged))
+    return Remembered(memory, unknown_rule(ClassDistances(memory)(held_out), config.flagged))
 
 
 def _embedded(pipeline: StagedPipeline, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.stack([pipeline.embed_input(image) for image in inputs])
 
 
-def _rule(
-    memory: FeatureMemory, embeddings: NDArray[np.float32], targets: NDArray[np.int64], flagged: float
-) -> UnknownRule:
-    """Per class the distance within which its images lie, then all of them scaled until as many are flagged as may be."""
-    distances = ClassDistances(memory)(embeddings).astype(np.float64)
-    own = distances[np.arange(len(targets)), targets]
-    thresholds = np.full(distances.shape[1], max(_LEAST, np.quantile(own, 1 - flagged)))
-    for label in np.flatnonzero(np.bincount(targets, minlength=len(thresholds)) >= _FEW):
-        thresholds[label] = max(_LEAST, np.quantile(own[targets == label], 1 - flagged))
-    nearest = (distances / thresholds).min(axis=1)
-    scaled = np.maximum(thresholds * np.quantile(nearest, 1 - flagged), _LEAST)
-    return UnknownRule(tuple(float(each) for each in scaled))
+def unknown_rule(distances: NDArray[np.floating], flagged: float) -> UnknownRule:
+    """The threshold beyond which as many validation images lie as may be flagged; one for all classes.
+
+    Thresholds of their own let fewer strange images of the tighter classes be told, and of a few dozen images they are chance.
+
+    Args:
+        distances: Of validation images to every class, `[N, classes]`.
+        flagged: Share of images that may be flagged, above 0 and below 1.
+    """
+    nearest = distances.min(axis=1).astype(np.float64)
+    return UnknownRule((max(_LEAST, float(np.quantile(nearest, 1 - flagged))),) * distances.shape[1])

@@ -14,6 +14,7 @@ from edge_sdk_converters.source import InputRange
 from edge_sdk_runtime.preprocess import PreprocessSpec
 
 from ..errors import DataError
+from .encoder import MOMENTUM
 from .kinds import Weights
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["application_names", "encoder_from"]
 
-_MOMENTUM = 0.9
-"""Of the running statistics, at most, as in `build_encoder`; MobileNetV2 brings 0.999, which needs thousands of steps."""
 _SCALES = {InputRange.PIXELS: (1.0, 0.0), InputRange.UNIT: (1 / 255, 0.0), InputRange.SIGNED: (1 / 127.5, -1.0)}
 _OWN_SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
@@ -184,4 +183,4 @@ def _quicken(model: keras.Model) -> None:
         if isinstance(layer, keras.Model):
             _quicken(layer)
         elif isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, _MOMENTUM)
+            layer.momentum = min(layer.momentum, MOMENTUM)  # MobileNetV2 brings 0.999, which needs thousands of steps

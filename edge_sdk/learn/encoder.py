@@ -11,14 +11,14 @@ from edge_sdk_runtime import PreprocessSpec
 
 from ..errors import DataError
 
-__all__ = ["build_encoder", "flattened_encoder"]
+__all__ = ["MOMENTUM", "build_encoder", "flattened_encoder"]
 
 _MAX_FILTERS = 256
 _LARGE_SIDE = 64
 """From this input side on the first convolution halves the image, since full resolution costs most and says least."""
-_MOMENTUM = 0.9
-"""Of the running statistics. A folder of photographs gives a few hundred steps, after which Keras's 0.99 still remembers the
-initial values, and a network that has learnt classifies no better than chance."""
+MOMENTUM = 0.9
+"""Of batch normalisation's running statistics. A folder of photographs gives a few hundred steps, after which Keras's 0.99 still
+remembers the initial values, and a network that has learnt classifies no better than chance."""
 
 
 def build_encoder(spec: PreprocessSpec, *, embedding: int = 64, width: int = 16) -> keras.Model:
@@ -80,5 +80,5 @@ def _convolution(
     x: keras.KerasTensor, filters: int, stride: int, name: str, activate: bool = True
 ) -> keras.KerasTensor:
     x = keras.layers.Conv2D(filters, 3, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = keras.layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x)
+    x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_act")(x) if activate else x

@@ -15,8 +15,7 @@ import numpy as np
 from .bundle import Bundle
 from .errors import BundleCorruptError, UsageError
 from .interpreters import Interpreter, InterpreterPlug, TensorInfo
-from .manifest import StagedForm
-from .packages import promised
+from .loading import flattened_image, load_head, load_model, load_similarity, load_unknown
 from .preprocess import Pixels, Preprocessor, Region
 from .similarity import CompiledSimilarity
 
@@ -257,63 +256,20 @@ def make_pipeline(
 def _fused(bundle: Bundle, plug: InterpreterPlug, threads: int, preprocessor: Preprocessor) -> Pipeline:
     manifest = bundle.manifest
     assert manifest.fused is not None
-    model = _load(bundle, manifest.fused.classifier, plug, threads)
+    model = load_model(bundle, manifest.fused.classifier, plug, threads)
     return FusedPipeline(preprocessor, model, len(manifest.labels))
 
 
 def _staged(bundle: Bundle, plug: InterpreterPlug, threads: int, preprocessor: Preprocessor) -> Pipeline:
     manifest, form = bundle.manifest, bundle.manifest.staged
     assert form is not None
-    similarity = _similarity(bundle, form)
-    head = _head(bundle, form.head, plug)
-    encoder = _flattened(preprocessor) if form.encoder is None else _load(bundle, form.encoder, plug, threads)
+    similarity = load_similarity(bundle, form)
+    head = load_head(bundle, form.head, plug)
+    name, spec = form.encoder, preprocessor.spec
+    encoder = flattened_image(spec) if name is None else load_model(bundle, name, plug, threads)
     prototypes = len(form.prototype_labels)
-    unknown = _unknown(bundle, similarity.width) if manifest.unknown else None
+    unknown = load_unknown(bundle, similarity.width)
     return StagedPipeline(preprocessor, encoder, similarity, prototypes, head, len(manifest.labels), unknown)
-
-
-def _head(bundle: Bundle, name: str, plug: InterpreterPlug) -> Interpreter | MlpHead:
-    if name.endswith(".tflite"):
-        return _load(bundle, name, plug, 1)
-    from .mlp import MlpHead
-
-    return MlpHead.from_bytes(bundle.read(name))
-
-
-def _unknown(bundle: Bundle, width: int) -> CompiledUnknown | None:
-    from .unknown import CompiledUnknown  # not every bundle tells unknown images
-
-    return CompiledUnknown.of(bundle, width)
-
-
-def _load(bundle: Bundle, name: str, plug: InterpreterPlug, threads: int) -> Interpreter:
-    """Load a model that the interpreter is not known to refuse or get wrong."""
-    content, release = bundle.read(name), plug.release()
-    if release and not promised(release, bundle.manifest.requires):
-        from .gate import admit  # with its tables 5 ms; what the bundle promises needs no look at the model
-
-        admit(content, name, release)
-    return plug.load(content, threads)
-
-
-def _flattened(preprocessor: Preprocessor) -> Interpreter:
-    from .interpreters.none import FlattenedImage  # nearly every bundle has an encoder
-
-    return FlattenedImage(preprocessor.spec.shape)
-
-
-def _similarity(bundle: Bundle, form: StagedForm) -> CompiledSimilarity:
-    arrays = bundle.read_arrays(form.prototypes)
-    table = arrays.get("", np.empty(0))
-    if table.ndim != 2 or len(table) != len(form.prototype_labels):
-        raise BundleCorruptError(
-            f"{form.prototypes} must hold one row for each of {len(form.prototype_labels)} prototype labels. "
-            f"Received: {list(table.shape)}. Write the bundle again."
-        )
-    try:
-        return CompiledSimilarity(table.astype(np.float32), form.similarity)
-    except UsageError as error:
-        raise BundleCorruptError(f"{form.prototypes}: {error}") from error
 
 
 def _expect(what: str, received: TensorInfo, expected: TensorInfo) -> None:

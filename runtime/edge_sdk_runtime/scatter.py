@@ -1,7 +1,7 @@
 """How embeddings of one class scatter around their mean: what tells one class from another, and what belongs to none.
 
 The scatter is one for all classes, pooled from the remembered examples, as in Fisher's linear discriminant analysis. Few
-examples say little about so many directions; so a part of it is taken to be equal in all of them (Ledoit and Wolf, "A
+examples say little about so many directions; so half of it is taken to be equal in all of them (Ledoit and Wolf, "A
 well-conditioned estimator for large-dimensional covariance matrices", 2004).
 """
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from .memory import FeatureMemory
 
-__all__ = ["class_means", "unit", "unscattered", "whitening"]
+__all__ = ["EQUAL", "class_means", "unit", "unscattered", "whitening"]
 
-_EQUAL = 0.1
-"""The part of the scatter that is taken to be equal in all directions."""
+EQUAL = 0.5
+"""The part of the scatter that is taken to be equal in all directions; see `benchmarks/teaching_choice.py`."""
 _FINEST = 1e-4
 """Least scatter, as a share of the embeddings' mean square: a hundredth of their length, finer than any camera repeats itself."""
 _TINY = 1e-12
@@ -46,25 +46,27 @@ def class_means(vectors: NDArray[np.floating], labels: NDArray[np.int64], classe
     return means
 
 
-def whitening(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def whitening(vectors: NDArray[np.floating], labels: NDArray[np.int64], equal: float = EQUAL) -> NDArray[np.float64]:
     """A matrix W by which vectors scatter equally in all directions: |x W - m W| is the Mahalanobis distance of x and m.
 
     Args:
         vectors: `[M, D]`; D³ operations are spent.
         labels: Class indices, `int64 [M]`.
+        equal: The part of the scatter that is taken to be equal in all directions, above 0 and at most 1.
 
     Returns:
         `float64 [D, D]`.
     """
-    return np.linalg.inv(np.linalg.cholesky(_covariance(*_residuals(vectors, labels)))).T
+    return np.linalg.inv(np.linalg.cholesky(_covariance(*_residuals(vectors, labels), equal))).T
 
 
-def unscattered(directions: NDArray[np.floating], memory: FeatureMemory) -> NDArray[np.float64]:
+def unscattered(directions: NDArray[np.floating], memory: FeatureMemory, equal: float = EQUAL) -> NDArray[np.float64]:
     """Directions turned away from those in which the unit embeddings of every class scatter: Σ⁻¹ d.
 
     Args:
         directions: `[k, D]`, for instance class means.
         memory: What the scatter is taken from.
+        equal: As for `whitening`.
 
     Returns:
         `float64 [k, D]`, each as long as it was.
@@ -72,19 +74,19 @@ def unscattered(directions: NDArray[np.floating], memory: FeatureMemory) -> NDAr
     residuals, level = _residuals(unit(memory.embeddings), memory.labels)
     exact = directions.astype(np.float64)
     if residuals.shape[1] <= len(residuals):
-        turned = np.linalg.solve(_covariance(residuals, level), exact.T).T
+        turned = np.linalg.solve(_covariance(residuals, level, equal), exact.T).T
     else:  # Woodbury's identity: M examples scatter in M directions at most, however wide they are
-        scaled = residuals * (1 - _EQUAL) ** 0.5
-        inner = _EQUAL * level * np.eye(len(scaled)) + scaled @ scaled.T
+        scaled = residuals * (1 - equal) ** 0.5
+        inner = equal * level * np.eye(len(scaled)) + scaled @ scaled.T
         turned = exact - np.linalg.solve(inner, scaled @ exact.T).T @ scaled
     turned = unit(turned)
     turned *= np.linalg.norm(exact, axis=1, keepdims=True)
     return turned
 
 
-def _covariance(residuals: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    covariance: NDArray[np.float64] = (1 - _EQUAL) * residuals.T @ residuals
-    covariance[np.diag_indices_from(covariance)] += _EQUAL * level
+def _covariance(residuals: NDArray[np.float64], level: float, equal: float) -> NDArray[np.float64]:
+    covariance: NDArray[np.float64] = (1 - equal) * residuals.T @ residuals
+    covariance[np.diag_indices_from(covariance)] += equal * level
     return covariance
 
 

@@ -4,8 +4,9 @@ A network gives every image to some class, however little it resembles any. What
 mean, measured by how the classes scatter: the Mahalanobis distance with a shared covariance, as in Lee et al., "A Simple Unified
 Framework for Detecting Out-of-Distribution Samples" (arXiv 1807.03888). It is taken of embeddings as they are and of embeddings
 at length 1, and both squares are added: the first sees what is too faint or too strong, the second what points elsewhere. Means
-and scatter are those of the feature memory; each class has a threshold of its own, since some are tighter than others.
-`benchmarks/teaching.py` has the figures.
+and scatter are those of the feature memory. The classes that a bundle was made with have one threshold, those that it was taught
+have thresholds of their own. `benchmarks/teaching_choice.py` compares this with what else could be done, `benchmarks/teaching.py`
+has the figures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from .errors import BundleCorruptError
 from .memory import FeatureMemory
-from .scatter import class_means, unit, whitening
+from .scatter import EQUAL, class_means, unit, whitening
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,15 +37,16 @@ class ClassDistances:
 
     Args:
         memory: The feature memory; every class has examples in it.
+        equal: As for `whitening`.
 
     Attributes:
         whitening: `float32 [D, 2 · D]`, for embeddings as they are and at length 1, side by side.
         means: `float32 [classes, 2 · D]`, of the classes' examples after that.
     """
 
-    def __init__(self, memory: FeatureMemory) -> None:
+    def __init__(self, memory: FeatureMemory, equal: float = EQUAL) -> None:
         parts = [memory.embeddings.astype(np.float64), unit(memory.embeddings)]
-        matrices = [whitening(part, memory.labels) for part in parts]
+        matrices = [whitening(part, memory.labels, equal) for part in parts]
         classes = int(memory.labels.max()) + 1
         means = [
             class_means(part @ matrix, memory.labels, classes) for part, matrix in zip(parts, matrices, strict=True)

@@ -11,7 +11,7 @@ from edge_sdk_converters import remember as module
 from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig
-from edge_sdk_converters.remember import RememberConfig, remember
+from edge_sdk_converters.remember import RememberConfig, remember, unknown_rule
 from edge_sdk_converters.training import Examples
 from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
 from edge_sdk_runtime import Bundle, Classifier, teach, verify
@@ -36,7 +36,7 @@ def bundle(classifier: keras.Model, data: LearningData, digits: Splits) -> Bundl
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["RememberConfig", "Remembered", "remember"]
+    assert sorted(module.__all__) == ["RememberConfig", "Remembered", "remember", "unknown_rule"]
 
 
 def test_the_bundle_remembers_training_images_as_its_encoder_sees_them(
@@ -48,6 +48,18 @@ def test_the_bundle_remembers_training_images_as_its_encoder_sees_them(
     again = remember(bundle, RememberConfig(data.train, data.validation, per_class=12))
     np.testing.assert_array_equal(again.memory.embeddings, memory.embeddings)
     assert again.unknown == bundle.manifest.unknown
+
+
+@pytest.mark.parametrize("flagged", [0.02, 0.1])
+def test_as_many_validation_images_are_flagged_as_may_be(flagged: float) -> None:
+    rng = np.random.default_rng(0)
+    targets = np.arange(3).repeat(200)
+    distances = rng.uniform(8, 12, (600, 3)).astype(np.float32)
+    distances[np.arange(600), targets] = rng.normal(np.array([3, 4, 6])[targets], 0.5)
+    thresholds = unknown_rule(distances, flagged).thresholds
+    assert len(thresholds) == 3 and len(set(thresholds)) == 1
+    assert np.mean((distances / np.array(thresholds)).min(axis=1) > 1) == pytest.approx(flagged, abs=2 / 600)
+    assert unknown_rule(np.zeros((9, 2)), flagged).thresholds == (1.0, 1.0)  # images that are all equal have no scatter
 
 
 def test_few_known_images_are_flagged_and_noise_is(bundle: Bundle, digits: Splits) -> None:

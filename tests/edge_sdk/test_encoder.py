@@ -14,7 +14,7 @@ from edge_sdk_runtime import Color, PreprocessSpec
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["build_encoder", "flattened_encoder"]
+    assert sorted(module.__all__) == ["MOMENTUM", "build_encoder", "flattened_encoder"]
 
 
 @pytest.mark.parametrize(("side", "last"), [(8, 4), (28, 7), (32, 8), (96, 6), (224, 7)])

@@ -15,7 +15,8 @@ from edge_sdk_runtime.unknown import ClassDistances, CompiledUnknown
 from tests.runtime.helpers import changed
 from tests.runtime.teach.helpers import COLOURS, CYAN, GREY, PLUG, YELLOW, frames, teachable
 
-EQUAL = 0.1  # of the scatter, in all directions
+EQUAL = 0.5  # of the scatter, in all directions
+equal_parts = st.sampled_from([EQUAL, 0.1, 1.0])
 
 
 def memory(seed: int, classes: int = 3, each: int = 9, width: int = 4) -> FeatureMemory:
@@ -26,11 +27,11 @@ def memory(seed: int, classes: int = 3, each: int = 9, width: int = 4) -> Featur
     return FeatureMemory.rounded((means + spread).astype(np.float32), np.arange(classes).repeat(each))
 
 
-def covariance(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def covariance(vectors: np.ndarray, labels: np.ndarray, equal: float = EQUAL) -> np.ndarray:
     """The definition: pooled within classes, a part of it equal in all directions."""
     residuals = np.concatenate([vectors[labels == c] - vectors[labels == c].mean(axis=0) for c in np.unique(labels)])
     pooled = residuals.T @ residuals / (len(vectors) - len(np.unique(labels)))
-    return (1 - EQUAL) * pooled + EQUAL * np.trace(pooled) / len(pooled) * np.eye(len(pooled))
+    return (1 - equal) * pooled + equal * np.trace(pooled) / len(pooled) * np.eye(len(pooled))
 
 
 def squared_distance(embedding: np.ndarray, vectors: np.ndarray, labels: np.ndarray, label: int) -> float:
@@ -40,7 +41,7 @@ def squared_distance(embedding: np.ndarray, vectors: np.ndarray, labels: np.ndar
 
 def test_public_names() -> None:
     assert unknown.__all__ == ["WIDEST", "ClassDistances", "CompiledUnknown"]
-    assert scatter.__all__ == ["class_means", "unit", "unscattered", "whitening"]
+    assert scatter.__all__ == ["EQUAL", "class_means", "unit", "unscattered", "whitening"]
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -81,19 +82,31 @@ def test_an_only_example_is_no_distance_from_itself() -> None:
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(st.integers(0, 1000), st.integers(2, 30))
-def test_directions_are_turned_by_the_inverse_of_the_scatter(seed: int, width: int) -> None:
+@given(st.integers(0, 1000), st.integers(2, 30), equal_parts)
+def test_directions_are_turned_by_the_inverse_of_the_scatter(seed: int, width: int, equal: float) -> None:
     known = memory(seed, width=width)
     directions = np.random.default_rng(seed).normal(size=(3, width))
-    turned = unscattered(directions, known)
-    expected = directions @ np.linalg.inv(covariance(unit(known.embeddings), known.labels))
+    turned = unscattered(directions, known, equal)
+    expected = directions @ np.linalg.inv(covariance(unit(known.embeddings), known.labels, equal))
+    if equal == EQUAL:
+        np.testing.assert_array_equal(turned, unscattered(directions, known))
     np.testing.assert_allclose(unit(turned), unit(expected), atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(turned, axis=1), np.linalg.norm(directions, axis=1))
 
 
+def test_with_all_scatter_equal_distances_are_euclidean() -> None:
+    known, embeddings = memory(4), np.random.default_rng(4).normal(2, 3, (5, 4)).astype(np.float32)
+    width, found = 4, ClassDistances(known, equal=1.0)
+    means = class_means(known.embeddings, known.labels, 3)
+    places = found.placed(embeddings)[:, :width]
+    distances = np.linalg.norm(places[:, np.newaxis] - found.means[:, :width], axis=2)
+    plain = np.linalg.norm(embeddings[:, np.newaxis] - means, axis=2)
+    np.testing.assert_allclose(distances / distances[0, 0], plain / plain[0, 0], rtol=1e-4)
+
+
 def test_whitened_vectors_scatter_equally() -> None:
     known = memory(5, each=400)
-    matrix = whitening(known.embeddings, known.labels)
+    matrix = whitening(known.embeddings, known.labels, 0.1)
     placed = known.embeddings @ matrix
     residuals = placed - class_means(placed, known.labels, 3)[known.labels]
     scattered = np.linalg.eigvalsh(residuals.T @ residuals / len(residuals))

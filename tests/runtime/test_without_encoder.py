@@ -41,6 +41,7 @@ from tests.runtime.helpers import (
     plain,
     with_golden,
 )
+from tests.runtime.teach.helpers import YELLOW, flat, frames
 
 STAGED = StagedForm(None, "prototypes.npy", (0, 1, 2), Similarity.COSINE, "head.npz")
 COLORS = [(255, 0, 0), (20, 250, 90), (0, 0, 1), (0, 0, 0), (77, 77, 77)]
@@ -112,7 +113,7 @@ def test_verification_names_numpy_and_finds_what_differs() -> None:
     assert failure is not None and failure.stage == "similarity"
 
 
-WITHOUT = """
+NONE_INSTALLED = """
 import sys
 class Without:  # a finder to which no interpreter is installed
     def __init__(self, finder):
@@ -121,6 +122,9 @@ class Without:  # a finder to which no interpreter is installed
         absent = name.partition(".")[0] in ("ai_edge_litert", "tflite_runtime")
         return None if absent else self.finder.find_spec(name, *rest)
 sys.meta_path[:] = map(Without, sys.meta_path)
+"""
+
+CLASSIFY = """
 from edge_sdk_runtime import Classifier, InterpreterUnavailableError, choose_interpreter
 from edge_sdk_runtime.cli import main
 try:
@@ -133,17 +137,47 @@ with Classifier.load(path) as classifier:
 sys.exit(main.main(["classify", path, image]) or main.main(["verify", path]) or main.main(["info", path]))
 """
 
+TEACH = """
+from edge_sdk_runtime.cli import main
+path, folder = sys.argv[1:]
+sys.exit(
+    main.main(["teach", path, "--label", "yellow", "--images", folder]) or main.main(["verify", path])
+    or main.main(["classify", path, folder + "/0.png"]) or main.main(["forget", path, "red"])
+)
+"""
+
 
 def test_everything_works_where_no_interpreter_is_installed(path: Path, tmp_path: Path) -> None:
     image = tmp_path / "green.png"
     cv2.imwrite(str(image), plain(0, 250, 0))
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, str(path), str(image)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", NONE_INSTALLED + CLASSIFY, str(path), str(image)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.startswith("none installed\nnumpy\n")
     for part in ("green", f"Verified: 4 golden frames, numpy {np.__version__}.", "it holds no model"):
         assert part in done.stdout
+
+
+def test_classes_are_taught_where_no_interpreter_is_installed(tmp_path: Path) -> None:
+    bundle = tmp_path / "colours.edge"
+    flat().write(bundle)
+    for number, frame in enumerate(frames(YELLOW, 6)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), frame)
+    done = subprocess.run(
+        [sys.executable, "-c", NONE_INSTALLED + TEACH, str(bundle), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Verified: 4 golden frames, numpy {np.__version__}." in done.stdout and "yellow" in done.stdout
+    assert Bundle.open(bundle).manifest.labels == ("green", "blue", "yellow")
 
 
 def test_what_is_named_does_not_matter_where_nothing_is_loaded(

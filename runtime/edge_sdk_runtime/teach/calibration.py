@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..memory import FeatureMemory
+from ..scatter import EQUAL
 from ..unknown import ClassDistances
 from .knowledge import Knowledge
+from .settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["calibrated", "own_distances"]
 
-_KNOWN = 0.9
-"""Share of a taught class's examples that are to be known when they are held out; the farthest of twenty would let in much else."""
 
-
-def calibrated(before: Knowledge, after: Knowledge, taught: Iterable[str] = ()) -> Knowledge:
+def calibrated(
+    before: Knowledge, after: Knowledge, taught: Iterable[str] = (), settings: Settings = SETTINGS
+) -> Knowledge:
     """Thresholds for a new memory.
 
     Classes scatter differently once others are remembered, so every old threshold grows or shrinks as the distances of its
@@ -31,11 +32,12 @@ def calibrated(before: Knowledge, after: Knowledge, taught: Iterable[str] = ()) 
         before: With thresholds for its labels, or none where unknown images are not told.
         after: With another memory, and perhaps other labels.
         taught: Labels of the classes with new examples.
+        settings: How many of those are to be known.
     """
     if not before.thresholds:
         return after
-    old = own_distances(before.memory)
-    new = own_distances(after.memory)
+    old = own_distances(before.memory, settings.equal)
+    new = own_distances(after.memory, settings.equal)
     thresholds = {}
     for index, label in enumerate(before.labels):
         usual = float(np.median(old[before.memory.labels == index]))
@@ -47,12 +49,12 @@ def calibrated(before: Knowledge, after: Knowledge, taught: Iterable[str] = ()) 
     for label in taught:
         own = new[after.memory.labels == after.class_index(label)]
         few = ordinary * (1 + 1 / len(own)) ** 0.5  # the mean of n examples is off by a scatter of one n-th
-        farthest = float(np.quantile(own, _KNOWN, method="higher")) if len(own) > 1 else 0.0
+        farthest = float(np.quantile(own, settings.known, method="higher")) if len(own) > 1 else 0.0
         thresholds[label] = max(thresholds.get(label, few), farthest)
     return after._replace(thresholds=tuple(thresholds[label] for label in after.labels))
 
 
-def own_distances(memory: FeatureMemory) -> NDArray[np.float64]:
+def own_distances(memory: FeatureMemory, equal: float = EQUAL) -> NDArray[np.float64]:
     """Distance of every remembered example to its class, as it would be had it not been remembered.
 
     Taking an example out moves its class's mean and narrows the scatter; the Sherman–Morrison formula says by how much, without
@@ -60,11 +62,12 @@ def own_distances(memory: FeatureMemory) -> NDArray[np.float64]:
 
     Args:
         memory: The memory.
+        equal: The part of the scatter that is taken to be equal in all directions.
 
     Returns:
         `float64 [M]`; of the only example of a class the distance is 0, since nothing is left of the class.
     """
-    distances = ClassDistances(memory)
+    distances = ClassDistances(memory, equal)
     width = memory.embeddings.shape[1]
     counts = np.bincount(memory.labels)[memory.labels]
     left = counts / np.maximum(counts - 1, 1)

@@ -15,6 +15,7 @@ import numpy as np
 from ..mlp import MlpHead
 from ..mlp_examples import Scaling, balanced_weights
 from ..mlp_network import Adam, Parameters
+from .settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["grown"]
 
-_UNITS, _MOST_UNITS = 8, 32
-"""Hidden units that every taught class brings with it, and all that are taught at once."""
-_STEPS, _RATE, _DECAY = 100, 0.1, 0.1
-_STRESS = 3.0
-"""How much more an example of a taught class weighs than one of another, once both are balanced."""
 
-
-def grown(head: MlpHead, features: NDArray[np.float32], memory: FeatureMemory, taught: list[int], seed: int) -> MlpHead:
+def grown(
+    head: MlpHead,
+    features: NDArray[np.float32],
+    memory: FeatureMemory,
+    taught: list[int],
+    seed: int,
+    settings: Settings = SETTINGS,
+) -> MlpHead:
     """A head with new hidden units, and with scores for classes that it did not know.
 
     Args:
@@ -39,6 +41,7 @@ def grown(head: MlpHead, features: NDArray[np.float32], memory: FeatureMemory, t
         memory: The examples; the head that comes out scores as many classes as it has.
         taught: Indices of the classes whose scores are learnt; each class that the head does not score is among them.
         seed: Of the new units' weights.
+        settings: How many units, and how they are trained.
 
     Returns:
         A head whose scores of all other classes stand to each other as they did.
@@ -47,14 +50,16 @@ def grown(head: MlpHead, features: NDArray[np.float32], memory: FeatureMemory, t
     targets = memory.labels
     classes = int(targets.max()) + 1
     weights = balanced_weights(targets, classes)
-    weights[taught] *= _STRESS
+    weights[taught] *= settings.stress
     old = np.zeros((len(targets), classes), np.float32)
     old[:, : head.outputs] = _logits(head, features[:, : head.inputs])
     scaling = Scaling.of(features)
-    added = Parameters((features.shape[1], min(_UNITS * len(taught), _MOST_UNITS), len(taught)), np.dtype(np.float32))
+    units = min(settings.units * len(taught), settings.most_units)
+    added = Parameters((features.shape[1], units, len(taught)), np.dtype(np.float32))
     kernel = added.kernels[0]
     kernel[...] = np.random.default_rng(seed).normal(0, math.sqrt(2 / len(kernel)), kernel.shape)
-    _fit(added, _Task(scaling(features), targets, weights[targets] / weights[targets].sum(), old, taught))
+    task = _Task(scaling(features), targets, weights[targets] / weights[targets].sum(), old, taught)
+    _fit(added, task, settings)
     first, bias = scaling.folded(added.kernels[0], added.biases[0])
     return _beside(head, MlpHead((first, added.kernels[1]), (bias, added.biases[1])), taught, classes)
 
@@ -69,12 +74,12 @@ class _Task(NamedTuple):
     taught: list[int]
 
 
-def _fit(added: Parameters, task: _Task) -> None:
+def _fit(added: Parameters, task: _Task, settings: Settings) -> None:
     """Train the new units in place, on all examples at every step: there are a few hundred."""
     gradient = Parameters(added.widths, added.flat.dtype)
-    adam = Adam(added, _RATE, _DECAY)
+    adam = Adam(added, settings.rate, settings.decay)
     rows = np.arange(len(task.y))
-    for step in range(_STEPS):
+    for step in range(settings.steps):
         hidden = np.maximum(task.x @ added.kernels[0] + added.biases[0], 0)
         scores = task.old.copy()
         scores[:, task.taught] += hidden @ added.kernels[1] + added.biases[1]
@@ -90,7 +95,7 @@ def _fit(added: Parameters, task: _Task) -> None:
         error *= hidden > 0
         np.matmul(task.x.T, error, out=gradient.kernels[0])
         np.add.reduce(error, axis=0, out=gradient.biases[0])
-        adam.step(gradient.flat, 0.5 * (1 + math.cos(math.pi * step / _STEPS)))
+        adam.step(gradient.flat, 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
 
 
 def _logits(head: MlpHead, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from ..mlp_training import MlpTraining, balanced_weights, train_mlp
 from .growing import grown
 from .knowledge import Knowledge
 from .prototypes import class_prototypes
+from .settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +48,13 @@ class Estimate(NamedTuple):
     before: float | None
 
 
-def taught(knowledge: Knowledge, examples: Mapping[str, Examples], prototypes: int, seed: int) -> Knowledge:
+def taught(
+    knowledge: Knowledge,
+    examples: Mapping[str, Examples],
+    prototypes: int,
+    seed: int,
+    settings: Settings = SETTINGS,
+) -> Knowledge:
     """With classes learnt: prototypes added, head retrained.
 
     Args:
@@ -55,6 +62,7 @@ def taught(knowledge: Knowledge, examples: Mapping[str, Examples], prototypes: i
         examples: What is to be learnt, by label.
         prototypes: Prototypes per class.
         seed: Of k-means and of training.
+        settings: How a head grows.
 
     Raises:
         UsageError: A class has fewer different images than prototypes.
@@ -63,14 +71,15 @@ def taught(knowledge: Knowledge, examples: Mapping[str, Examples], prototypes: i
     for label, each in examples.items():
         knowledge = knowledge.shown(label, each.embeddings)
     embeddings = {label: each.embeddings for label, each in examples.items()}
-    vectors = class_prototypes(embeddings, prototypes, knowledge.similarity, knowledge.memory, seed)
+    memory, measure = knowledge.memory, knowledge.similarity
+    vectors = class_prototypes(embeddings, prototypes, measure, memory, knowledge.labels, seed, settings.equal)
     for label, own in vectors.items():
         knowledge = knowledge.with_prototypes(label, own)
     if start is None:
         return newly_trained(knowledge, seed)
     features = knowledge.features(knowledge.memory.embeddings)
     classes = [knowledge.class_index(label) for label in examples]
-    return knowledge._replace(head=grown(start, features, knowledge.memory, classes, seed))
+    return knowledge._replace(head=grown(start, features, memory, classes, seed, settings))
 
 
 def newly_trained(knowledge: Knowledge, seed: int) -> Knowledge:

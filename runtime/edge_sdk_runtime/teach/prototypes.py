@@ -1,19 +1,19 @@
 """Prototypes of a class from a few embeddings, where there is nothing but NumPy: the mean, or the centres of k-means.
 
 An encoder that never saw a class puts it between those that it was trained to tell apart, near one of them. The direction of its mean
-then says little; turned away from the directions in which every class scatters, as in Fisher's linear discriminant, it says
-what is different about it. On two classes of Fashion-MNIST, 20 images each, that is 78 % right instead of 62 %.
+then says little. What is different about it is the difference from the means of the classes that it resembles, turned away from the
+directions in which every class scatters, as in Fisher's linear discriminant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UsageError
-from ..scatter import unscattered
+from ..scatter import EQUAL, class_means, unscattered
 from ..similarity import EPSILON, Similarity
 
 if TYPE_CHECKING:
@@ -28,13 +28,20 @@ _NO_DIRECTION = 1e-6
 
 
 def class_prototypes(
-    examples: Mapping[str, NDArray[np.float32]], count: int, measure: Similarity, memory: FeatureMemory, seed: int = 0
+    examples: Mapping[str, NDArray[np.float32]],
+    count: int,
+    measure: Similarity,
+    memory: FeatureMemory,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    equal: float = EQUAL,
 ) -> dict[str, NDArray[np.float32]]:
     """Reference vectors of classes.
 
-    Embeddings are brought to unit length first, and for correlation to mean 0 before that. What stands for them is turned away
-    from the directions in which all classes scatter, but for Euclidean similarity, which asks how near a prototype is: it gets
-    means and centres of the embeddings as they are. k-means starts as k-means++ does (Arthur and Vassilvitskii, 2007), and the
+    Embeddings are brought to unit length first, and for correlation to mean 0 before that. From the mean or centre of a class the
+    means of the others are taken away, those that are most like it counting most, and what is left is turned away from the
+    directions in which all classes scatter. Not so for Euclidean similarity, which asks how near a prototype is: it gets means
+    and centres of the embeddings as they are. k-means starts as k-means++ does (Arthur and Vassilvitskii, 2007), and the
     best of four starts is kept.
 
     Args:
@@ -42,7 +49,9 @@ def class_prototypes(
         count: Prototypes of each class, 1 for the mean.
         measure: How embeddings will be compared with them.
         memory: Examples of all classes, of these too.
+        labels: Names of the remembered classes, by class index; what is remembered under its own name is not taken from a class.
         seed: Of the starts.
+        equal: The part of the scatter that is taken to be equal in all directions.
 
     Returns:
         By label, `float32 [count, D]`.
@@ -52,7 +61,12 @@ def class_prototypes(
     """
     centres = {label: _centres(label, embeddings, count, measure, seed) for label, embeddings in examples.items()}
     if measure is not Similarity.EUCLIDEAN:
-        turned = unscattered(np.concatenate(list(centres.values())), memory)
+        means = _means(memory, measure)
+        apart = [
+            _apart(each, [mean for own, mean in means.items() if label not in labels[own : own + 1]])
+            for label, each in centres.items()
+        ]
+        turned = unscattered(np.concatenate(apart), memory, equal)
         centres = dict(zip(centres, np.split(turned, len(centres)), strict=True))
     return {label: each.astype(np.float32) for label, each in centres.items()}
 
@@ -73,6 +87,26 @@ def _centres(
             "Show the object itself, and nothing else."
         )
     return centres
+
+
+def _means(memory: FeatureMemory, measure: Similarity) -> dict[int, NDArray[np.float64]]:
+    """Mean of every remembered class, as the measure sees it, by class index."""
+    compared = _compared(memory.embeddings.astype(np.float64), measure)
+    means = class_means(compared, memory.labels, int(memory.labels.max()) + 1)
+    return {int(own): means[own] for own in np.unique(memory.labels)}
+
+
+def _apart(centres: NDArray[np.float64], others: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """What sets centres, `[k, D]`, apart from other classes' means: the nearer one is, the more of it is taken away."""
+    if not others:
+        return centres
+    squares = _squares(centres, np.stack(others))
+    weights = np.exp(-squares / np.maximum(squares.min(axis=1, keepdims=True), _NO_DIRECTION**2))
+    apart = centres - weights @ np.stack(others) / weights.sum(axis=1, keepdims=True)
+    alike = (
+        np.linalg.norm(apart, axis=1, keepdims=True) < _NO_DIRECTION
+    )  # nothing tells them from a class that is there
+    return np.where(alike, centres, apart)
 
 
 def _compared(embeddings: NDArray[np.float64], measure: Similarity) -> NDArray[np.float64]:

@@ -1,12 +1,14 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk_runtime import MlpHead
 from edge_sdk_runtime.memory import FeatureMemory
 from edge_sdk_runtime.teach.growing import grown
+from edge_sdk_runtime.teach.settings import SETTINGS, Settings
 
 
 def head(seed: int, features: int, classes: int, hidden: tuple[int, ...]) -> MlpHead:
@@ -45,3 +47,23 @@ def test_what_can_be_told_apart_is_learnt() -> None:
     old = MlpHead((np.eye(3, dtype=np.float32) * 4, np.eye(3, dtype=np.float32) * 4), (np.zeros(3, np.float32),) * 2)
     bigger = grown(old, features, FeatureMemory(features, labels), [3], 0)
     assert (bigger(features).argmax(axis=1) == labels).all()
+
+
+@pytest.mark.parametrize(("settings", "units"), [(SETTINGS, 2 * SETTINGS.units), (Settings(units=5, most_units=7), 7)])
+def test_hidden_units_are_as_many_as_the_settings_say(settings: Settings, units: int) -> None:
+    labels = np.arange(5).repeat(4)
+    features = np.random.default_rng(0).normal(size=(len(labels), 5)).astype(np.float32)
+    bigger = grown(head(0, 3, 3, (6,)), features, FeatureMemory(features, labels), [3, 4], 0, settings)
+    assert len(bigger.biases[0]) == 6 + units
+
+
+def test_what_is_stressed_is_found_more_often() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(4).repeat(30)
+    features = (rng.normal(size=(len(labels), 4)) + np.eye(4)[labels]).astype(np.float32)
+    old, known = head(1, 3, 3, (6,)), FeatureMemory(features, labels)
+    found = [
+        (grown(old, features, known, [3], 0, SETTINGS._replace(stress=stress))(features).argmax(axis=1) == 3).sum()
+        for stress in (0.3, 1.0, 10.0)
+    ]
+    assert found[0] < found[1] < found[2]

@@ -26,7 +26,7 @@ def class_prototypes(
     embeddings: np.ndarray, count: int, measure: Similarity, memory: FeatureMemory, seed: int = 0
 ) -> np.ndarray:
     """Those of one class alone."""
-    return module.class_prototypes({"mug": embeddings}, count, measure, memory, seed)["mug"]
+    return module.class_prototypes({"mug": embeddings}, count, measure, memory, seed=seed)["mug"]
 
 
 def test_one_prototype_points_where_the_unit_embeddings_do() -> None:
@@ -53,6 +53,28 @@ def test_a_prototype_turns_away_from_where_every_class_scatters() -> None:
     memory = FeatureMemory(scattered, np.arange(2).repeat(40))
     (found,) = class_prototypes(np.array([[1, 1, 0.2]], np.float32), 1, Similarity.COSINE, memory)
     assert abs(found[0]) < 0.5 * abs(found[1])
+
+
+def test_a_prototype_points_to_what_sets_a_class_apart_from_those_that_it_is_like() -> None:
+    memory = FeatureMemory(cluster((4, 0, 0, 0), (0, 4, 0, 0), each=40, spread=0.2), np.arange(2).repeat(40))
+    (found,) = class_prototypes(cluster((4, 0, 1.5, 0)), 1, Similarity.COSINE, memory)
+    assert found[2] > 0.5 * np.linalg.norm(found) and abs(found[0]) < found[2]
+
+
+def test_what_is_remembered_of_a_class_itself_is_not_taken_away() -> None:
+    shown = cluster((4, 0, 1.5), each=6)
+    others = FeatureMemory(cluster((4, 0, 0), (0, 4, 0), each=6), np.arange(2).repeat(6))
+    memory = others.joined(FeatureMemory(shown, np.full(6, 2)))
+    named = module.class_prototypes({"mug": shown}, 1, Similarity.COSINE, memory, ("cup", "jar", "mug"))["mug"][0]
+    assert named[2] > 0.5 * np.linalg.norm(named)
+
+
+@pytest.mark.parametrize("measure", [Similarity.COSINE, Similarity.DOT, Similarity.CORRELATION])
+def test_a_class_that_nothing_tells_from_another_still_has_a_direction(measure: Similarity) -> None:
+    shown = cluster((4, 0, 1.5))
+    memory = FeatureMemory(np.concatenate([shown, shown]), np.arange(2).repeat(len(shown)))
+    found = module.class_prototypes({"mug": shown}, 1, measure, memory, ("cup", "mug"))["mug"]
+    assert np.isfinite(found).all() and np.linalg.norm(found) > 0.1
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)

@@ -1,6 +1,6 @@
 /** How the embeddings of one class scatter around their mean; see the runtime's module of the same name. */
 
-const EQUAL = 0.1;
+const EQUAL = 0.5;
 /** Least scatter, as a share of the mean square of the embeddings. */
 const FINEST = 1e-4;
 const TINY = 1e-12;
@@ -31,7 +31,7 @@ export function classMeans(rows: Rows, labels: ArrayLike<number>, classes: numbe
 }
 
 /**
- * The Cholesky factor L of the covariance that all classes share, a tenth of it taken to be equal in all directions:
+ * The Cholesky factor L of the covariance that all classes share, half of it taken to be equal in all directions:
  * the length of L⁻¹ (x - m) is the Mahalanobis distance of x and m. Lower triangular, row by row.
  */
 export function factor(rows: Rows, labels: ArrayLike<number>, means: Rows): Float64Array {
