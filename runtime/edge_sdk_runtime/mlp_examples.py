@@ -17,6 +17,10 @@ __all__ = ["Examples", "Scaling", "balanced_weights", "checked", "checked_weight
 _VARIES = 1e-6
 """Deviation, as a share of the mean, below which a feature is constant; what float32 leaves of one is about a tenth of it."""
 
+_LEAST = 1e-4
+"""Least deviation, as a share of the mean, that a feature is divided by. Interpreters agree on features within about 1e-6: multiplied by
+hundreds of thousands, that would decide the scores."""
+
 
 def balanced_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     """Class weights under which every class that has examples counts as much as any other.
@@ -53,11 +57,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Features brought to mean 0 and deviation 1; a constant one to 0, so that nothing is concluded from it.
+    """Features brought to mean 0 and deviation 1; one that hardly varies to less and a constant one to 0: nothing is concluded from it.
 
     Attributes:
         mean: Of every feature, `float64 [P]`.
-        deviation: Likewise, 0 for a constant feature.
+        deviation: Likewise, at least a share of the mean; 0 for a constant feature.
         inverse: What features are multiplied by, 0 for a constant one.
     """
 
@@ -69,7 +73,8 @@ class Scaling:
     def of(cls, features: NDArray[np.float32]) -> Scaling:
         """The scaling that features `[N, P]` ask for."""
         mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-        deviation[deviation <= _VARIES * np.abs(mean)] = 0
+        constant = deviation <= _VARIES * np.abs(mean)
+        deviation = np.where(constant, 0, np.maximum(deviation, _LEAST * np.abs(mean)))
         return cls(mean, deviation, np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0))
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -137,6 +137,16 @@ def test_features_that_hardly_differ_are_learnt_all_the_same() -> None:
     assert accuracy(train_mlp(near, y, 2), near, y) > 0.97
 
 
+def test_scores_do_not_hang_on_the_last_digits_of_a_feature() -> None:
+    """An encoder that gives nearly the same for every image leaves similarities of 1 ± 2e-6, half of which is rounding."""
+    x, y = examples((40, 40))
+    x[:, 2] = 1 + 2e-6 * np.where(y, 1, -1)
+    head = train_mlp(x, y, 2)
+    rounded = x.copy()
+    rounded[:, 2] += np.float32(1e-6)
+    np.testing.assert_allclose(head(rounded), head(x), atol=1e-3)
+
+
 def test_nothing_is_concluded_from_a_feature_that_never_differs() -> None:
     x, y = examples((30, 30))
     x[:, 2] = 0.1
