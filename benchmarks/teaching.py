@@ -63,6 +63,9 @@ def measure(quick: bool) -> Outcome:
             "the eight classes stand in for sandal and bag, encoders learn from the six that are left, and all is measured on training "
             "images; sandal, bag, MNIST and test images took no part. The methods that it compares had been conceived before, with "
             "sandal and bag in view. The threshold of unknown images comes from validation images of the known classes.",
+            "This is the second choice. The score of the first counted the two taught classes as much as the six others together, and it "
+            "lost 2.4 points here (88.6 % on sandal and bag). Then all classes were made to count the same, and prototypes became the "
+            "difference from what a class is like; the stand-ins decided both.",
         ],
     )
 

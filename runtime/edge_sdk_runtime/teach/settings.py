@@ -30,9 +30,9 @@ class Settings(NamedTuple):
 
     units: int = 4
     most_units: int = 32
-    steps: int = 100
-    rate: float = 0.1
-    decay: float = 0.3
+    steps: int = 50
+    rate: float = 0.3
+    decay: float = 1.0
     stress: float = 3.0
     known: float = 0.7
     equal: float = EQUAL
