@@ -48,6 +48,15 @@ def train(
     ] = EncoderKind.LEARNED,
     embedding: Annotated[int, typer.Option(min=2, help="Width of the embedding.")] = 64,
     width: Annotated[int, typer.Option(min=4, help="Filters of the encoder's first stage.")] = 24,
+    detail: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Width of what stands beside the embedding for classes that a device will be taught, such as 128 "
+            "(default: nothing).",
+            show_default=False,
+        ),
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(help="A network of keras.applications in its place, such as MobileNetV2.", show_default=False),
@@ -113,7 +122,14 @@ def train(
         embeddings,
         page,
         encoder,
-        {"--size": size, "--epochs": epochs, "--backbone": backbone, "--similarity": similarity, "--first": first},
+        {
+            "--size": size,
+            "--epochs": epochs,
+            "--backbone": backbone,
+            "--detail": detail,
+            "--similarity": similarity,
+            "--first": first,
+        },
     )
     with working() as told:
         from edge_sdk_converters.keras_file import save_keras
@@ -142,6 +158,7 @@ def train(
             method=method,
             margin=CosineMargin(scale, margin),
             first=_first_phase(splits, first, first_share),
+            detail=detail or 0,
         )
         if encoder_from:
             trained = _on_encoder(encoder_from, embeddings, splits, config, told)

@@ -20,12 +20,31 @@ from ..errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["with_detail"]
+__all__ = ["check_detail", "with_detail"]
 
 _GRID = 4
 """Cells along each side over which activations are averaged."""
 _IMAGES = 2_000
 """Images that the principal components are taken from, at most."""
+
+
+def check_detail(encoder: keras.Model, images: int, width: int) -> None:
+    """Refuse, before anything is trained, what `with_detail` could not do afterwards.
+
+    Args:
+        encoder: Trained or not.
+        images: Number of training images.
+        width: How many components are wanted.
+
+    Raises:
+        DataError: The network has no such layer, or there are too few images or activations for so many components.
+    """
+    activations = int(_pooled(encoder).shape[1])
+    if not 1 <= width < min(activations, images):
+        raise DataError(
+            f"Detail must be at least 1 wide, and less than the {activations} averages and the images it is taken from. "
+            f"Received: {width} of {images} images. Ask for less."
+        )
 
 
 def with_detail(
@@ -48,14 +67,10 @@ def with_detail(
     Raises:
         DataError: The network has no such layer, or there are too few images or activations for so many components.
     """
-    pooled = _pooled(encoder)
     some = images[np.random.default_rng(seed).permutation(len(images))[:_IMAGES]]
+    check_detail(encoder, len(some), width)
+    pooled = _pooled(encoder)
     activations = predict(keras.Model(encoder.inputs, pooled, name="activations"), some)
-    if not 1 <= width < min(activations.shape):
-        raise DataError(
-            f"Detail must be at least 1 wide, and less than the {activations.shape[1]} averages and the images it is taken from. "
-            f"Received: {width} of {len(some)} images. Ask for less."
-        )
     length = float(np.linalg.norm(predict(encoder, some), axis=1).mean())
     kernel, bias = _components(activations, width, weight * length)
     dense = keras.layers.Dense(width, name="detail")

@@ -23,8 +23,6 @@ __all__ = ["Embedded", "staged_classifier"]
 
 _AT_ONCE_BYTES = 512 * 2**20
 """Embeddings that all together take more than this are made in parts and not kept."""
-_CONSTANT = 1e-6
-"""A feature that deviates less than this says nothing, and is not magnified."""
 
 
 class Embedded:
@@ -78,9 +76,6 @@ def staged_classifier(
 ) -> keras.Model:
     """Train a head on similarity features, and put encoder, prototypes and head together.
 
-    While it learns, every feature is brought to mean 0 and deviation 1: similarities to the codes of many classes lie within a
-    few hundredths. The first layer takes that over at the end, so the head is one of plain features.
-
     Args:
         train: What the head learns from; its encoder becomes the classifier's.
         validation: Decides which of the head's weights are kept.
@@ -94,25 +89,8 @@ def staged_classifier(
     """
     head = build_head(len(prototypes.labels), len(train.images.labels))
     learnt, held_out = (part.features(prototypes.vectors, measure) for part in (train, validation))
-    mean, deviation = learnt.mean(axis=0), learnt.std(axis=0)
-    deviation = np.where(deviation > _CONSTANT, deviation, np.float32(1))
-    train_head(
-        head,
-        Examples((learnt - mean) / deviation, train.images.y),
-        Examples((held_out - mean) / deviation, validation.images.y),
-        seed,
-        progress,
-    )
-    _take_over(head, mean, deviation)
+    train_head(head, Examples(learnt, train.images.y), Examples(held_out, validation.images.y), seed, progress)
     return _assembled(train.encoder, prototypes, measure, head)
-
-
-def _take_over(head: keras.Model, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
-    """Fold (x - mean) / deviation into the first dense layer: W/deviation and b - mean/deviation · W."""
-    dense = next(layer for layer in head.layers if layer.weights)
-    kernel, bias = (np.asarray(each, np.float64) for each in dense.get_weights())
-    kernel = kernel / deviation[:, None]
-    dense.set_weights([kernel.astype(np.float32), (bias - mean @ kernel).astype(np.float32)])
 
 
 def _assembled(encoder: keras.Model, prototypes: Prototypes, measure: Similarity, head: keras.Model) -> keras.Model:

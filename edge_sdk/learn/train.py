@@ -20,6 +20,7 @@ from .autoencoder import Autoencoder, AutoencoderConfig
 from .autoencoder_layouts import layout_named
 from .backbone import encoder_from
 from .code_encoder import code_encoder, code_prototypes, train_autoencoders
+from .detail import check_detail, with_detail
 from .encoder import build_encoder, flattened_encoder
 from .kinds import EncoderKind, Weights
 from .prototypes import PrototypeMethod, Prototypes
@@ -58,6 +59,8 @@ class TrainConfig:
         method: How prototypes are made; where None, the mean for one per class and k-means for more.
         margin: Scale and margin of the learned encoder's loss.
         first: Training images that the learned encoder begins with; None for all of them from the beginning.
+        detail: Principal components of a middle layer that stand beside the learned embedding, for a classifier that a device will
+            be taught more classes; 0 for none. See `with_detail`.
 
     Raises:
         DataError: A choice has no meaning beside another.
@@ -77,19 +80,22 @@ class TrainConfig:
     method: PrototypeMethod | None = None
     margin: CosineMargin = field(default_factory=CosineMargin)
     first: FirstPhase | None = None
+    detail: int = 0
 
     def __post_init__(self) -> None:
         idle = {
             "backbone": self.backbone is not None and self.encoder is not EncoderKind.LEARNED,
             "weights": self.weights is not Weights.NONE and self.backbone is None,
             "first": self.first is not None and self.encoder is not EncoderKind.LEARNED,
+            "detail": self.detail != 0 and self.encoder is not EncoderKind.LEARNED,
             "layout": self.layout != "auto" and self.encoder is not EncoderKind.AUTOENCODER,
             "similarity": self.similarity is not Similarity.COSINE and self.encoder is EncoderKind.AUTOENCODER,
         }
         for name in (each for each, meaningless in idle.items() if meaningless):
             raise DataError(
-                "backbone and first are for the learned encoder, weights for a backbone, layout for autoencoders, whose codes are compared "
-                f"by cosine similarity. Received: {name}={getattr(self, name)!s} with the {self.encoder.value} encoder. Leave it out."
+                "backbone, first and detail are for the learned encoder, weights for a backbone, layout for autoencoders, whose codes "
+                f"are compared by cosine similarity. Received: {name}={getattr(self, name)!s} with the {self.encoder.value} encoder. "
+                "Leave it out."
             )
 
     def epochs_for(self, images: int) -> int:
@@ -157,6 +163,8 @@ def _similarity(
         encoder = build_encoder(spec, embedding=config.embedding, width=config.width)
     else:
         encoder = encoder_from(config.backbone, spec, embedding=config.embedding, weights=config.weights)
+    if config.detail:
+        check_detail(encoder, len(train), config.detail)
     fit_config = FitConfig(config.epochs_for(len(train)), config.learning_rate, _BATCH, seed=config.seed)
     train_encoder(
         encoder,
@@ -169,7 +177,7 @@ def _similarity(
         progress=_epochs(told, "encoder"),
         first=config.first,
     )
-    return _Learnt(encoder)
+    return _Learnt(with_detail(encoder, train.x, width=config.detail, seed=config.seed) if config.detail else encoder)
 
 
 def _codes(

@@ -20,7 +20,7 @@ def encoder() -> keras.Model:
 
 
 def test_public_names() -> None:
-    assert module.__all__ == ["with_detail"]
+    assert module.__all__ == ["check_detail", "with_detail"]
 
 
 def test_the_embedding_stays_and_principal_components_stand_beside_it(encoder: keras.Model) -> None:

@@ -65,6 +65,17 @@ def test_the_same_seed_gives_the_same_weights(digits: Splits) -> None:
     assert all(1 <= done <= planned for _, done, planned in told)
 
 
+def test_detail_widens_the_embedding_and_is_checked_before_anything_is_learnt(digits: Splits) -> None:
+    told: list[tuple[str, int, int]] = []
+    wide = train_classifier(few(digits), spec_of(digits), dataclasses.replace(BRIEF, detail=6)).model
+    assert split_stages(wide).prototypes.shape == (10, 4 + 6)
+    with pytest.raises(DataError, match=r"Detail must be .*Received: 100 of 100 images"):
+        train_classifier(
+            few(digits), spec_of(digits), dataclasses.replace(BRIEF, detail=100), lambda *each: told.append(each)
+        )
+    assert {what for what, _, _ in told} == {"images"}
+
+
 @given(images=st.integers(1, 10**7))
 def test_epochs_are_as_asked_or_within_bounds(images: int) -> None:
     assert TrainConfig(epochs=7).epochs_for(images) == 7
@@ -106,6 +117,7 @@ def spec_of(digits: Splits) -> PreprocessSpec:
     [
         ({"encoder": EncoderKind.FLATTENED, "backbone": "MobileNetV2"}, "backbone=MobileNetV2 with the flattened"),
         ({"weights": Weights.IMAGENET}, "weights="),
+        ({"encoder": EncoderKind.FLATTENED, "detail": 8}, "detail=8 with the flattened"),
         ({"layout": "imageem-binary-1"}, "layout=imageem-binary-1 with the learned"),
         ({"encoder": EncoderKind.AUTOENCODER, "similarity": Similarity.DOT}, "similarity="),
     ],
