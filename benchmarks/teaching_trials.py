@@ -300,11 +300,7 @@ def _thresholds(distances: NDArray[np.floating], choice: Choice, targets: NDArra
     """Of every class, by distances of validation images `[N, classes]`."""
     from edge_sdk_converters.remember import unknown_rule
 
-    if choice.thresholds == "one":
-        return unknown_rule(distances, _FLAGGED).thresholds
-    own = [np.quantile(distances[targets == label, label], 1 - _FLAGGED) for label in range(distances.shape[1])]
-    scale = np.quantile((distances / np.array(own)).min(axis=1), 1 - _FLAGGED)
-    return tuple(float(each * scale) for each in own)
+    return unknown_rule(distances, _FLAGGED, targets if choice.thresholds == "per class" else None).thresholds
 
 
 def _distances(distances: ClassDistances, embeddings: Array, of: str) -> NDArray[np.float64]:

@@ -32,6 +32,8 @@ _VALIDATION = 2_000
 """Validation images that the threshold is set on, at most."""
 _LEAST = 1.0
 """The smallest threshold: a distance of 1 is the scatter in a single direction. Images that are all equal have none."""
+_ENOUGH = 2
+"""Images of a class that lie beyond its own threshold, at least: 58 validation images at the usual share."""
 
 
 @dataclass(frozen=True)
@@ -101,21 +103,31 @@ def remember(bundle: Bundle, config: RememberConfig) -> Remembered:
     counts = np.bincount(memory.labels, minlength=classes)
     if width > WIDEST or counts.min() < 2:
         return Remembered(memory, None)
-    return Remembered(memory, unknown_rule(ClassDistances(memory)(held_out), config.flagged))
+    distances = ClassDistances(memory)(held_out)
+    return Remembered(memory, unknown_rule(distances, config.flagged, config.validation.y[judged]))
 
 
 def _embedded(pipeline: StagedPipeline, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.stack([pipeline.embed_input(image) for image in inputs])
 
 
-def unknown_rule(distances: NDArray[np.floating], flagged: float) -> UnknownRule:
-    """The threshold beyond which as many validation images lie as may be flagged; one for all classes.
+def unknown_rule(
+    distances: NDArray[np.floating], flagged: float, targets: NDArray[np.int64] | None = None
+) -> UnknownRule:
+    """The thresholds beyond which as many validation images lie as may be flagged.
 
-    Thresholds of their own let fewer strange images of the tighter classes be told, and of a few dozen images they are chance.
+    Every class has one of its own where it has images enough: tight classes then let less in that is strange. Of a few dozen images a
+    far quantile is chance, and all classes have the same.
 
     Args:
         distances: Of validation images to every class, `[N, classes]`.
         flagged: Share of images that may be flagged, above 0 and below 1.
+        targets: Their class indices, `[N]`; None for one threshold in any case.
     """
-    nearest = distances.min(axis=1).astype(np.float64)
-    return UnknownRule((max(_LEAST, float(np.quantile(nearest, 1 - flagged))),) * distances.shape[1])
+    classes = distances.shape[1]
+    own = np.full(classes, _LEAST)
+    if targets is not None and np.bincount(targets, minlength=classes).min() * flagged >= _ENOUGH:
+        each = [np.quantile(distances[targets == label, label], 1 - flagged) for label in range(classes)]
+        own = np.maximum(np.array(each, np.float64), _LEAST)
+    scale = np.quantile((distances / own).min(axis=1).astype(np.float64), 1 - flagged)
+    return UnknownRule(tuple(max(_LEAST, float(each * scale)) for each in own))

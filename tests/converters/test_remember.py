@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_sdk.image_sets import Splits
 from edge_sdk_converters import remember as module
@@ -51,15 +52,28 @@ def test_the_bundle_remembers_training_images_as_its_encoder_sees_them(
 
 
 @pytest.mark.parametrize("flagged", [0.02, 0.1])
-def test_as_many_validation_images_are_flagged_as_may_be(flagged: float) -> None:
-    rng = np.random.default_rng(0)
-    targets = np.arange(3).repeat(200)
-    distances = rng.uniform(8, 12, (600, 3)).astype(np.float32)
-    distances[np.arange(600), targets] = rng.normal(np.array([3, 4, 6])[targets], 0.5)
-    thresholds = unknown_rule(distances, flagged).thresholds
-    assert len(thresholds) == 3 and len(set(thresholds)) == 1
+@pytest.mark.parametrize("given", ["classes", "distances alone"])
+def test_as_many_validation_images_are_flagged_as_may_be(flagged: float, given: str) -> None:
+    distances, targets = distances_of(200)
+    thresholds = unknown_rule(distances, flagged, targets if given == "classes" else None).thresholds
+    assert len(thresholds) == 3 and len(set(thresholds)) == (3 if given == "classes" else 1)
     assert np.mean((distances / np.array(thresholds)).min(axis=1) > 1) == pytest.approx(flagged, abs=2 / 600)
     assert unknown_rule(np.zeros((9, 2)), flagged).thresholds == (1.0, 1.0)  # images that are all equal have no scatter
+
+
+def test_a_tight_class_lets_less_in_where_there_are_images_enough() -> None:
+    few, many = (unknown_rule(distances, 0.1, targets).thresholds for distances, targets in map(distances_of, (19, 20)))
+    assert len(set(few)) == 1
+    assert many[0] < few[0] < many[2]
+
+
+def distances_of(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Of so many images of each of three classes, which lie 3, 4 and 6 from their own class, about, and 10 from the others."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(3).repeat(count)
+    distances = rng.uniform(8, 12, (3 * count, 3)).astype(np.float32)
+    distances[np.arange(3 * count), targets] = rng.normal(np.array([3, 4, 6])[targets], 0.5)
+    return distances, targets
 
 
 def test_few_known_images_are_flagged_and_noise_is(bundle: Bundle, digits: Splits) -> None:

@@ -33,7 +33,7 @@ class Settings(NamedTuple):
     steps: int = 50
     rate: float = 0.3
     decay: float = 1.0
-    stress: float = 3.0
+    stress: float = 2.0
     known: float = 0.7
     equal: float = EQUAL
 
