@@ -17,9 +17,9 @@ __all__ = ["Examples", "Scaling", "balanced_weights", "checked", "checked_weight
 _VARIES = 1e-6
 """Deviation, as a share of the mean, below which a feature is constant; what float32 leaves of one is about a tenth of it."""
 
-_LEAST = 1e-4
+_LEAST = 1e-3
 """Least deviation, as a share of the mean, that a feature is divided by. Interpreters agree on features within about 1e-6: multiplied by
-hundreds of thousands, that would decide the scores."""
+tens of thousands, that would be seen in the scores."""
 
 
 def balanced_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
