@@ -54,7 +54,7 @@ def measure(quick: bool) -> Outcome:
     margin, tried = _best_margin(setting, quick)
     choices = (_RANDOM, _PUBLISHED_STRATEGIES[2]) if quick else (*_PUBLISHED_STRATEGIES, *_KNOWING, margin)
     subset = {choice: _row(setting, choice, seeds, 1.0, quick) for choice in choices}
-    halves = [_row(setting, choice, seeds, 0.5, quick) for choice in (() if quick else (_RANDOM, margin))]
+    halves = [_row(setting, choice, seeds[:1], 0.5, quick) for choice in (() if quick else (_RANDOM, margin))]
     full = _row(setting, _ALL, seeds, 0.0, quick)
     timed = _equal_time(setting, margin, seeds, quick)
     rows = [*subset.values(), *halves, full, *timed, *tried]
@@ -121,8 +121,10 @@ def _figures(subset: dict[Choice, dict[str, Any]], full: dict[str, Any], timed: 
     best = max(subset.values(), key=lambda row: float(row["accuracy %"]))
     published = next(row for choice, row in subset.items() if choice.strategy == "top-activation")
     why = (
-        f"the best is {best['chosen by']}; codes of the autoencoder are pictures in small and say little of classes, and of few "
-        "samples a random choice already covers every class; the margin was tried in five ways on validation images"
+        f"the best is {best['chosen by']}; all 50,000 samples come to {full['accuracy %']:.1f} % in as many steps, so that here steps are "
+        "what is short, and hardly any choice could be that far above random; codes of the autoencoder are pictures in small and say "
+        "little of classes, and the margin was tried in five ways on validation images; next is the published length of training, "
+        "67 times this"
     )
     return [
         at_least(

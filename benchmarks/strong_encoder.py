@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["strong_encoder"]
 
 _WIDTHS, _EMBEDDING = (32, 64, 160), 64
-_ROUNDS = 8
-"""Passes over all views of all images: 64 over every image, 128 over those of cats and dogs."""
+_ROUNDS = 4
+"""Passes over all views of all images: 32 over every image, 64 over those of cats and dogs."""
 _RATE, _MOMENTUM, _DECAY, _BATCH, _SEED = 0.1, 0.9, 5e-3, 128, 0
 _ERASE = 0.25
 """Side of the patch that is hidden, as a fraction of the image's."""
