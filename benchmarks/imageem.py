@@ -8,7 +8,6 @@ turn on the same frames, in one process with one thread.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +17,7 @@ import numpy as np
 
 from .harness import Figure, Outcome, at_least
 from .in_turn import median_ns
-from .strong_encoder import strong_encoder
+from .strong_parts import tell
 from .trained import kept
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ def _train_vanilla(experiment: Experiment, images: _Task, widths: tuple[int, int
         return model
     config = FitConfig(experiment.cnn_epochs, 1e-3, 64, seed=experiment.seed)
     parts = (_examples(images.train), _examples(images.validation))
-    fit(model, *parts, config, augment=images.everything.augment, progress=partial(_tell, "vanilla CNN"))
+    fit(model, *parts, config, augment=images.everything.augment, progress=tell("vanilla CNN"))
     return model
 
 
@@ -317,7 +316,7 @@ def _autoencoder(experiment: Experiment, images: _Task, label: int) -> keras.Mod
     own, held_out = (part.x[part.y == label] for part in (images.train, images.validation))
 
     def train() -> keras.Model:
-        progress = partial(_tell, f"autoencoder of {images.train.labels[label]}")
+        progress = tell(f"autoencoder of {images.train.labels[label]}")
         return train_autoencoder(own, config, validation=held_out, name=f"class{label}", progress=progress).encoder
 
     return kept("imageem-autoencoder", settings, train)
@@ -329,6 +328,8 @@ def _learned(experiment: Experiment, images: _Task) -> _Row:
     from edge_sdk.learn.staging import Embedded
     from edge_sdk_converters.source import accuracy
     from edge_sdk_runtime import Similarity
+
+    from .strong_encoder import strong_encoder
 
     small = build_encoder(images.spec, embedding=8, width=4) if images.quick else None
     encoder = small or strong_encoder(images.everything, images.classes)
@@ -357,8 +358,3 @@ def _examples(prepared: Prepared) -> Examples:
     from edge_sdk.learn.train import examples
 
     return examples(prepared)
-
-
-def _tell(what: str, done: int, planned: int, figures: dict[str, float]) -> None:
-    values = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}: epoch {done} of {planned}: {values}\n")
