@@ -133,7 +133,7 @@ def outcome(experiment: Experiment, published: Published, name: str, *, quick: b
 _WHY = (
     "the goal for speed leaves room for 28 million multiply-accumulates; alone, such encoders told apart 85.4 % (a margin under Adam, "
     "64 epochs) and 86.6 % (smoothed labels under momentum, 48) of the validation images; taught by three networks, which come to "
-    "87.5 % together, this one comes to 88.2 % in 32 passes, and its loss was still falling; next are teachers of 93 % on ten classes and "
+    "87.5 % together, this one comes to 88 % in 32 passes, and its loss was still falling; next are teachers of 93 % on ten classes and "
     "three times the passes; tuning on cats and dogs alone gained nothing, and a stem of stride 2 lost three points in 5 epochs"
 )
 

@@ -13,27 +13,29 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_sdk.learn.augment import Augmentation
 from edge_sdk.learn.similarity_encoder import CosineMargin, train_encoder
 from edge_sdk_converters.training import FitConfig, predict
+from edge_sdk_runtime.scatter import unit
 
-from .strong_parts import MOVED, changed, exact, in_bfloat16, normalized, tell
+from .strong_parts import MOVED, begun, changed, convolved, exact, finished, in_bfloat16, normalized, tell
 from .trained import kept, kept_array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import keras
     from numpy.typing import NDArray
 
     from edge_sdk_converters.learning import LearningData
     from edge_sdk_converters.training import Examples
 
-__all__ = ["Lessons", "lessons"]
+__all__ = ["Lessons", "answers_of", "lessons"]
 
-_EMBEDDING = 64
 _HARD = (3, 5)
 """Cat and dog, which are told apart worst, and which both experiments ask for, are shown more often."""
 _VIEWS, _HARD_VIEWS = 8, 16
@@ -84,13 +86,41 @@ def lessons(data: LearningData, classes: int) -> Lessons:
         classes: Their number.
     """
     views = _views(data)
-    asked = [views, data.validation.x]
-    about = {"views": [_VIEWS, _HARD_VIEWS, *_HARD], "seed": _SEED, "images": len(data.train.y)}
     answers = [
-        kept_array("strong-answers", {**asdict(each), **about}, partial(_asked, each, data, classes, asked))
-        for each in _TEACHERS
+        answers_of(asdict(each), partial(_teacher, each, data, classes), views, data, classes) for each in _TEACHERS
     ]
     return Lessons(views, np.mean(answers, axis=0, dtype=np.float32))
+
+
+def answers_of(
+    settings: Mapping[str, Any],
+    encoder: Callable[[], keras.Model],
+    views: NDArray[np.uint8],
+    data: LearningData,
+    classes: int,
+) -> NDArray[np.float32]:
+    """What an encoder says of the views and of the validation images; kept between runs.
+
+    Args:
+        settings: All that the encoder depends on.
+        encoder: Gives it.
+        views: Of the training images, `uint8 [M, 32, 32, 3]`.
+        data: Training and V validation images of every class.
+        classes: Their number.
+
+    Returns:
+        Cosines to the mean embedding of every class, `float32 [M + V, classes]`.
+    """
+    about = {"views": [_VIEWS, _HARD_VIEWS, *_HARD], "seed": _SEED, "images": len(data.train.y)}
+
+    def ask() -> NDArray[np.float32]:
+        asked = encoder()
+        own = unit(predict(asked, data.train.x))
+        means = unit(np.stack([own[data.train.y == label].mean(axis=0) for label in range(classes)]))
+        found = [unit(predict(asked, some)) @ means.T for some in (views, data.validation.x)]
+        return np.concatenate(found).astype(np.float32)
+
+    return kept_array("strong-answers", {**settings, **about}, ask)
 
 
 def _views(data: LearningData) -> NDArray[np.uint8]:
@@ -99,16 +129,9 @@ def _views(data: LearningData) -> NDArray[np.uint8]:
     return changed(Augmentation(MOVED, brightness=0, contrast=0))(images, np.random.default_rng(_SEED))
 
 
-def _asked(teacher: _Teacher, data: LearningData, classes: int, images: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Cosines of images to the mean embedding of every class, `float32 [N, classes]`."""
-    encoder = kept(
-        "strong-teacher",
-        {**asdict(teacher), "seed": _SEED, "images": len(data.train.y)},
-        lambda: _taught(teacher, data, classes),
-    )
-    own = _unit(predict(encoder, data.train.x))
-    means = _unit(np.stack([own[data.train.y == label].mean(axis=0) for label in range(classes)]))
-    return np.concatenate([_unit(predict(encoder, some)) @ means.T for some in images])
+def _teacher(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
+    settings = {**asdict(teacher), "seed": _SEED, "images": len(data.train.y)}
+    return kept("strong-teacher", settings, partial(_taught, teacher, data, classes))
 
 
 def _taught(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
@@ -123,21 +146,11 @@ def _taught(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
 
 
 def _encoder(widths: tuple[int, ...]) -> keras.Model:
-    import keras
     from keras import layers
 
-    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, -1.0, name="scaling")(image)
-    x = normalized(layers.Conv2D(24, 2, use_bias=False, name="stem")(x), "stem")
+    image, x = begun()
     for block, width in enumerate(widths, 1):
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"block{block}_a")(x)
+        x = convolved(x, width, f"block{block}_a")
         x = normalized(layers.MaxPooling2D(name=f"block{block}_pool")(x), f"block{block}_a")
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"block{block}_b")(x)
-        x = normalized(x, f"block{block}_b")
-    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    return keras.Model(image, layers.Dense(_EMBEDDING, name="embedding", dtype="float32")(x), name="encoder")
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / lengths
+        x = normalized(convolved(x, width, f"block{block}_b"), f"block{block}_b")
+    return finished(image, x)

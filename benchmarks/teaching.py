@@ -1,7 +1,7 @@
 """Two classes that an encoder never saw, taught to its int8 bundle from 20 images each, and told to be unknown before that.
 
 The encoder learns from eight classes of Fashion-MNIST, all but sandal and bag; a tenth of their training images chooses its
-weights and sets the threshold of unknown images. Sandal and bag are taught from 20 training images each, drawn anew in every
+weights and sets the thresholds of unknown images. Sandal and bag are taught from 20 training images each, drawn anew in every
 repetition. Everything is measured by the runtime on test images.
 """
 
@@ -62,7 +62,7 @@ def measure(quick: bool) -> Outcome:
             "Every number in how classes are taught and unknown images told was chosen by benchmarks/teaching_choice.py: there, others of "
             "the eight classes stand in for sandal and bag, encoders learn from the six that are left, and all is measured on training "
             "images; sandal, bag, MNIST and test images took no part. The methods that it compares had been conceived before, with "
-            "sandal and bag in view. The threshold of unknown images comes from validation images of the known classes.",
+            "sandal and bag in view. The thresholds of unknown images come from validation images of the known classes.",
             "This is the third choice. The score of the first counted the two taught classes as much as the six others together, and it "
             "lost 2.4 points here (88.6 % on sandal and bag); then all classes were made to count the same, and prototypes became the "
             "difference from what a class is like, which lost 2.1 points (90.9 %). The third let one more pair stand in, and of heads "

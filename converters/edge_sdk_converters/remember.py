@@ -1,7 +1,7 @@
 """What a staged bundle remembers of its training images, so that a device can teach it more and tell what is unknown.
 
 Embeddings are computed by the runtime from the exported encoder, quantized or not, as the device will compute those of what it is
-shown. The threshold of unknown images is set on validation images, which the encoder has not learnt from.
+shown. The thresholds of unknown images are set on validation images, which the encoder has not learnt from.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["RememberConfig", "Remembered", "remember", "unknown_rule"]
 _LIMIT_BYTES = 1_000_000
 """The largest memory: embeddings that are images take kilobytes each, and then fewer are remembered."""
 _VALIDATION = 2_000
-"""Validation images that the threshold is set on, at most."""
+"""Validation images that the thresholds are set on, at most."""
 _LEAST = 1.0
 """The smallest threshold: a distance of 1 is the scatter in a single direction. Images that are all equal have none."""
 _ENOUGH = 2
@@ -42,7 +42,7 @@ class RememberConfig:
 
     Attributes:
         train: Model inputs, `uint8 [N, H, W, C]`, and class indices; some of them are remembered.
-        validation: Likewise, of images that no training saw; the threshold is set on them.
+        validation: Likewise, of images that no training saw; the thresholds are set on them.
         per_class: How many images of each class are remembered, at least 2.
         flagged: Share of known images that may be taken for unknown, above 0 and below 1.
         seed: Of the choice.
@@ -79,7 +79,7 @@ class Remembered:
 
 
 def remember(bundle: Bundle, config: RememberConfig) -> Remembered:
-    """Embed some images with a bundle's own encoder, and set the threshold.
+    """Embed some images with a bundle's own encoder, and set the thresholds.
 
     Args:
         bundle: With a staged form; nothing of its head is used.

@@ -39,7 +39,7 @@ def check_detail(encoder: keras.Model, images: int, width: int) -> None:
     Raises:
         DataError: The network has no such layer, or there are too few images or activations for so many components.
     """
-    activations = int(_pooled(encoder).shape[1])
+    activations, images = int(_pooled(encoder).shape[1]), min(images, _IMAGES)
     if not 1 <= width < min(activations, images):
         raise DataError(
             f"Detail must be at least 1 wide, and less than the {activations} averages and the images it is taken from. "

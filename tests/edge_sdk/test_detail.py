@@ -4,7 +4,7 @@ import pytest
 
 from edge_sdk.errors import DataError
 from edge_sdk.learn import detail as module
-from edge_sdk.learn.detail import with_detail
+from edge_sdk.learn.detail import check_detail, with_detail
 from edge_sdk.learn.encoder import build_encoder
 from edge_sdk_converters.training import predict
 from edge_sdk_runtime import Color, PreprocessSpec
@@ -45,6 +45,16 @@ def test_the_same_images_give_the_same_network(encoder: keras.Model) -> None:
 def test_more_components_than_images_are_refused(encoder: keras.Model, width: int) -> None:
     with pytest.raises(DataError, match=r"Detail must be at least 1 wide.*of 40 images\. Ask for less"):
         with_detail(encoder, IMAGES, width=width)
+
+
+def test_more_components_than_images_they_are_taken_from_are_refused_before_training() -> None:
+    image = keras.Input((16, 16, 1))
+    large = keras.layers.Conv2D(130, 3, padding="same")(image)  # 2,080 averages
+    small = keras.layers.Conv2D(2, 3, strides=4)(keras.layers.ReLU()(large))
+    encoder = keras.Model(image, keras.layers.Flatten()(small))
+    check_detail(encoder, 10_000, 1_999)
+    with pytest.raises(DataError, match=r"Received: 2050 of 2000 images"):
+        check_detail(encoder, 10_000, 2_050)
 
 
 def test_a_network_that_does_not_shrink_images_is_refused() -> None:
