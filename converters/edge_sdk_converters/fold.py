@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from .errors import ModelError
 from .graph import rebuild, trace
+from .links import Links
+from .source import is_opaque
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .graph import Call, Graph
+    from .graph import Graph
+    from .links import Kinds
 
-__all__ = ["Folded", "fold_batch_norms"]
+__all__ = ["Folded", "fold_batch_norms", "fold_pooled_norms"]
 
 _CHANNELS_LAST = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
@@ -29,6 +33,14 @@ _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _LINEAR = (keras.layers.Dense, *_CHANNELS_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 _NOTHING = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise, keras.layers.Identity)
 """What does nothing to a value at inference."""
+_AVERAGES = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)
+_ALL_AVERAGED = (
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+)
+_MAXIMA = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)
+_ALL_MAXIMA = (keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D, keras.layers.GlobalMaxPooling3D)
 
 
 @dataclass(frozen=True)
@@ -50,8 +62,9 @@ def fold_batch_norms(model: keras.Model) -> Folded:
     """Take batch normalisations out of a network by changing the weights of the layers beside them.
 
     One that follows a dense layer or a convolution of any kind without an activation scales that layer's output channels; one
-    that a dense layer follows scales that layer's inputs. Dropout in between does nothing at inference. What computes is the
-    same up to rounding; what *trains* is not, since statistics of batches play no part any more.
+    that a dense layer follows scales that layer's inputs. Dropout in between does nothing at inference. Pooling in between is no
+    obstacle: an average scaled is the average of what is scaled, and so is a maximum where no scale is negative. What computes is
+    the same up to rounding; what *trains* is not, since statistics of batches play no part any more.
 
     Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"
     (arXiv 1712.05877), section 3.2.
@@ -70,9 +83,38 @@ def fold_batch_norms(model: keras.Model) -> Folded:
     while steps := _foldable(graph):
         folded += [step.norm.name for step in steps]
         graph = trace(_fold(graph, steps))
-    links = _Links(graph)
+    links = Links(graph)
     kept = tuple((norm.name, _reason(links, norm)) for norm in _norms(graph))
     return Folded(rebuild(graph, lambda _: None), tuple(folded), kept)
+
+
+def fold_pooled_norms(model: keras.Model) -> keras.Model:
+    """Fold the batch normalisations that pooling parts from the layer beside them, as `fold_batch_norms` does, and no others.
+
+    The TFLite converter folds the others. Of these it would leave a multiplication and an addition.
+
+    Args:
+        model: Any model. It stays untouched.
+
+    Returns:
+        The network, flat; the model itself where there is nothing to fold, or no graph to be looked at.
+    """
+    if is_opaque(model) or not any(isinstance(layer, keras.layers.BatchNormalization) for layer in _leaves(model)):
+        return model
+    try:
+        graph = trace(model)
+    except ModelError:
+        return model  # subclassed: the converter sees what it computes, and nobody what it is made of
+    found = model
+    while steps := [step for step in _foldable(graph) if step.pooled]:
+        found = _fold(graph, steps)
+        graph = trace(found)
+    return found
+
+
+def _leaves(model: keras.Model) -> Iterable[keras.Layer]:
+    for layer in model.layers:
+        yield from _leaves(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,47 +125,13 @@ class _Step:
     layer: keras.Layer
     behind: bool
     """Whether the layer comes behind the normalisation."""
-
-
-class _Links:
-    """Which calls make and read a tensor, seen through layers that do nothing at inference."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self._outputs = {id(tensor) for tensor in graph.outputs}
-        self._maker = {id(tensor): call for call in graph.calls for tensor in call.outputs}
-        self._readers: dict[int, list[Call]] = {}
-        for call in graph.calls:
-            for tensor in call.inputs:
-                self._readers.setdefault(id(tensor), []).append(call)
-
-    def calls(self, layer: keras.Layer) -> list[Call]:
-        return [call for call in self.graph.calls if call.layer is layer]
-
-    def makers(self, layer: keras.Layer) -> set[keras.Operation | None]:
-        """The layers whose outputs a layer reads; None among them for an input of the model."""
-        return {self._made_by(tensor) for call in self.calls(layer) for tensor in call.inputs}
-
-    def readers(self, layer: keras.Layer) -> set[keras.Operation | None]:
-        """The layers that read a layer's outputs; None among them where the model gives one out."""
-        return {reader for call in self.calls(layer) for tensor in call.outputs for reader in self._read_by(tensor)}
-
-    def _made_by(self, tensor: keras.KerasTensor) -> keras.Operation | None:
-        call = self._maker.get(id(tensor))
-        if call is not None and isinstance(call.layer, _NOTHING):
-            return self._made_by(call.inputs[0])
-        return None if call is None else call.layer
-
-    def _read_by(self, tensor: keras.KerasTensor) -> set[keras.Operation | None]:
-        found: set[keras.Operation | None] = {None} if id(tensor) in self._outputs else set()
-        for call in self._readers.get(id(tensor), []):
-            found |= self._read_by(call.outputs[0]) if isinstance(call.layer, _NOTHING) else {call.layer}
-        return found
+    pooled: bool
+    """Whether there is pooling between them."""
 
 
 def _foldable(graph: Graph) -> list[_Step]:
     """What can be folded at once: every layer takes up one normalisation at a time."""
-    links = _Links(graph)
+    links = Links(graph)
     steps: dict[int, _Step] = {}
     for norm in _norms(graph):
         step = _step(links, norm)
@@ -136,16 +144,27 @@ def _norms(graph: Graph) -> Iterable[keras.layers.BatchNormalization]:
     return (layer for layer in graph.layers if isinstance(layer, keras.layers.BatchNormalization))
 
 
-def _step(links: _Links, norm: keras.layers.BatchNormalization) -> _Step | None:
+def _step(links: Links, norm: keras.layers.BatchNormalization) -> _Step | None:
     if _unusual(links, norm):
         return None
-    before, behind = links.makers(norm), links.readers(norm)
-    maker, reader = _only(before), _only(behind)
-    if _is_linear(maker) and links.readers(maker) == {norm} and maker.activation is keras.activations.linear:
-        return _Step(norm, maker, behind=False)
-    if isinstance(reader, keras.layers.Dense) and links.makers(reader) == {norm}:
-        return _Step(norm, reader, behind=True)
+    return _beside(links, norm, _NOTHING) or _beside(links, norm, _NOTHING + _pools(norm))
+
+
+def _beside(links: Links, norm: keras.layers.BatchNormalization, through: Kinds) -> _Step | None:
+    """The layer that can take a normalisation up, seen through layers of some kinds."""
+    maker, reader = _only(links.makers(norm, through)), _only(links.readers(norm, through))
+    pooled = through != _NOTHING
+    if _is_linear(maker) and links.readers(maker, through) == {norm} and maker.activation is keras.activations.linear:
+        return _Step(norm, maker, behind=False, pooled=pooled)
+    if isinstance(reader, keras.layers.Dense) and links.makers(reader, through) == {norm}:
+        return _Step(norm, reader, behind=True, pooled=pooled)
     return None
+
+
+def _pools(norm: keras.layers.BatchNormalization) -> Kinds:
+    """Pooling that gives the same before a normalisation as behind it."""
+    averages = _AVERAGES + _ALL_AVERAGED
+    return averages if (_affine(norm)[0] < 0).any() else averages + _MAXIMA + _ALL_MAXIMA
 
 
 def _only(layers: set[keras.Operation | None]) -> Any:
@@ -156,17 +175,19 @@ def _is_linear(layer: Any) -> bool:
     return isinstance(layer, _LINEAR) and getattr(layer, "data_format", "channels_last") == "channels_last"
 
 
-def _unusual(links: _Links, norm: keras.layers.BatchNormalization) -> bool:
+def _unusual(links: Links, norm: keras.layers.BatchNormalization) -> bool:
     """Whether the normalisation runs along another axis than the last, or on the statistics of each batch."""
     calls = links.calls(norm)
     rank = len(calls[0].inputs[0].shape)
     return norm.axis not in (-1, rank - 1) or any(call.kwargs.get("training") for call in calls)
 
 
-def _reason(links: _Links, norm: keras.layers.BatchNormalization) -> str:
+def _reason(links: Links, norm: keras.layers.BatchNormalization) -> str:
     if _unusual(links, norm):
         return "it runs along another axis than the channels, or on each batch's own statistics"
-    maker = _only(links.makers(norm))
+    maker = _only(links.makers(norm, _NOTHING))
+    if isinstance(maker, _MAXIMA + _ALL_MAXIMA) and (_affine(norm)[0] < 0).any():
+        return f"a scale is negative, and {maker.name} finds maxima"
     if not _is_linear(maker):
         return "no dense layer or convolution makes its input"
     if maker.activation is not keras.activations.linear:

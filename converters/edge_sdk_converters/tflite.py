@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from .errors import ExportError
+from .fold import fold_pooled_norms
 from .source import is_opaque
 
 __all__ = ["export_tflite"]
@@ -20,8 +21,8 @@ __all__ = ["export_tflite"]
 def export_tflite(model: keras.Model) -> bytes:
     """Convert a Keras model to a float32 .tflite file.
 
-    Batch normalisation and scaling are folded into the layers around them by the converter; an offset before a convolution
-    that pads with zeros stays, since the padding has none.
+    Batch normalisation and scaling are folded into the layers around them, by the converter or, where pooling is between, before
+    it; an offset before a convolution that pads with zeros stays, since the padding has none.
 
     Args:
         model: One input and one output; its batch size becomes 1 whatever it was.
@@ -40,7 +41,7 @@ def export_tflite(model: keras.Model) -> bytes:
     import tensorflow as tf
 
     with _quiet(), tempfile.TemporaryDirectory() as folder:
-        _save(model, folder)
+        _save(fold_pooled_norms(model), folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:

@@ -8,7 +8,10 @@ import pytest
 from keras import layers
 
 from edge_sdk_converters import fold
-from edge_sdk_converters.fold import fold_batch_norms
+from edge_sdk_converters.fold import fold_batch_norms, fold_pooled_norms
+from edge_sdk_converters.quantize.norms import unfolded_norms
+from edge_sdk_converters.tflite import export_tflite
+from edge_sdk_runtime.interpreters import choose_interpreter
 from tests.converters.helpers import weights_kept
 from tests.converters.networks import SIDE, call, images, random_network, randomize, saved_and_loaded
 
@@ -37,7 +40,7 @@ def _random(image: keras.KerasTensor, output: keras.KerasTensor) -> keras.Model:
 
 
 def test_public_names() -> None:
-    assert fold.__all__ == ["Folded", "fold_batch_norms"]
+    assert fold.__all__ == ["Folded", "fold_batch_norms", "fold_pooled_norms"]
 
 
 def test_every_kind_of_layer_takes_up_its_normalisation() -> None:
@@ -88,3 +91,82 @@ def test_what_cannot_be_folded_stays_and_says_why() -> None:
     assert reasons["of_shared"] == "shared is used elsewhere too"
     assert reasons["of_rows"] == reasons["of_batch"] and "another axis" in reasons["of_rows"]
     assert "no dense layer or convolution" in reasons["of_input"]
+
+
+POOLS = {
+    "max": lambda: layers.MaxPooling2D(2, padding="same", name="pool"),
+    "average": lambda: layers.AveragePooling2D(3, strides=2, padding="same", name="pool"),
+    "all averaged": lambda: layers.GlobalAveragePooling2D(name="pool"),
+    "global maximum": lambda: layers.GlobalMaxPooling2D(name="pool"),
+}
+
+
+def pooled(kind: str, *, negative: bool) -> keras.Model:
+    """A convolution, pooling, a normalisation with scales above zero, or one below."""
+    image = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
+    x = layers.Conv2D(6, 3, padding="same", name="conv")(layers.Rescaling(1 / 255)(image))
+    x = layers.ReLU()(NORM(name="norm")(POOLS[kind]()(layers.Dropout(0.1)(x))))
+    model = _random(image, layers.Dense(3)(layers.Flatten()(x)))
+    norm = model.get_layer("norm")
+    signs = np.where(np.arange(6) == 2, -1.0 if negative else 1.0, 1.0)
+    norm.gamma.assign(signs * (0.5 + np.abs(norm.gamma.numpy())))
+    return model
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_a_normalisation_behind_pooling_is_folded_into_the_layer_before(kind: str) -> None:
+    model, x = pooled(kind, negative=False), images(4)
+    with weights_kept(model):
+        result = fold_batch_norms(model)
+    assert result.folded == ("norm",)
+    np.testing.assert_allclose(call(result.model, x), call(model, x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_a_negative_scale_goes_through_averages_and_not_through_maxima(kind: str) -> None:
+    model, x = pooled(kind, negative=True), images(4)
+    result = fold_batch_norms(model)
+    np.testing.assert_allclose(call(result.model, x), call(model, x), rtol=1e-4, atol=1e-4)
+    maxima = "max" in kind
+    assert result.folded == (() if maxima else ("norm",))
+    assert dict(result.kept) == ({"norm": "a scale is negative, and pool finds maxima"} if maxima else {})
+
+
+def test_pooling_that_something_else_reads_keeps_its_normalisation() -> None:
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    x = layers.AveragePooling2D(2, name="pool")(layers.Conv2D(4, 3, name="conv")(image))
+    model = _random(image, layers.GlobalAveragePooling2D()(layers.Add()([NORM(name="norm")(x), x])))
+    assert fold_batch_norms(model).folded == () and fold_pooled_norms(model) is model
+
+
+def test_a_dense_layer_behind_an_average_takes_up_the_normalisation_before_it() -> None:
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    x = NORM(name="norm")(layers.ReLU()(layers.Conv2D(4, 3)(image)))
+    model = _random(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    x = images(2).astype(np.float32) / 255
+    result = fold_batch_norms(model)
+    assert result.folded == ("norm",)
+    np.testing.assert_allclose(call(result.model, x), call(model, x), rtol=1e-4, atol=1e-4)
+
+
+def test_an_exported_file_computes_no_normalisation_behind_pooling() -> None:
+    model, x = pooled("max", negative=False), images(3)
+    with weights_kept(model):
+        exported = export_tflite(model)
+    assert unfolded_norms(exported) == ()
+    assert unfolded_norms(export_tflite(pooled("max", negative=True))) == ("norm",)
+    interpreter = choose_interpreter().load(exported, 1)
+    for image, expected in zip(x, call(model, x), strict=True):
+        interpreter.input_view()[0] = image
+        interpreter.invoke()
+        np.testing.assert_allclose(interpreter.output_view()[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_only_pooled_normalisations_are_folded_before_an_export() -> None:
+    model = network()
+    assert fold_pooled_norms(model) is model
+    image = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="image")
+    x = NORM(name="plain")(layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 255)(image)))
+    x = NORM(name="pooled")(layers.AveragePooling2D(2)(layers.Conv2D(4, 3, name="other")(x)))
+    folded = fold_pooled_norms(_random(image, layers.GlobalMaxPooling2D()(x)))
+    assert [layer.name for layer in folded.layers if isinstance(layer, NORM)] == ["plain"]
