@@ -140,7 +140,8 @@ def _row(
     """Export, quantize, measure on the test images, prove; in the form that suits the model unless one is named."""
     from edge_sdk_converters.graph import flatten
     from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
-    from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+    from edge_sdk_converters.request import BundleRequest, HeldOut
+    from edge_sdk_converters.writer import build_bundle
 
     request = BundleRequest(
         name=name,

@@ -57,7 +57,8 @@ def _area_bundle(side: int, width: int, classes: int, seed: int) -> Bundle:
     from edge_sdk_converters.graph import flatten
     from edge_sdk_converters.layers import PrototypeSimilarity
     from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
-    from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+    from edge_sdk_converters.request import BundleRequest, HeldOut
+    from edge_sdk_converters.writer import build_bundle
 
     keras.utils.set_random_seed(seed)
     spec = PreprocessSpec(side, side, ResizeMode.STRETCH, Interpolation.AREA)

@@ -94,9 +94,10 @@ def _bundle(splits: Splits, known: list[int], quick: bool) -> Bundle:
     from edge_sdk.learn.staging import Embedded, staged_classifier
     from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
     from edge_sdk_converters.remember import RememberConfig
+    from edge_sdk_converters.request import BundleRequest, HeldOut
     from edge_sdk_converters.source import adopt
     from edge_sdk_converters.training import Examples
-    from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+    from edge_sdk_converters.writer import build_bundle
     from edge_sdk_runtime import Similarity
 
     assert splits.spec is not None, "named sets have a native size"
@@ -211,9 +212,10 @@ def _photo_bundle() -> Bundle:
     from edge_sdk.learn.staging import Embedded, staged_classifier
     from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
     from edge_sdk_converters.remember import RememberConfig
+    from edge_sdk_converters.request import BundleRequest, HeldOut
     from edge_sdk_converters.source import adopt
     from edge_sdk_converters.training import Examples
-    from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+    from edge_sdk_converters.writer import build_bundle
     from edge_sdk_runtime import PreprocessSpec, Similarity
 
     keras.utils.set_random_seed(0)

@@ -15,8 +15,9 @@ from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.pipeline import Compressed, run_recipe
 from edge_sdk_converters.recipe import Recipe
 from edge_sdk_converters.remember import RememberConfig
+from edge_sdk_converters.request import BundleRequest, HeadFormat, HeldOut
 from edge_sdk_converters.source import Adopted, InputRange, adopt, check_classifier
-from edge_sdk_converters.writer import BundleRequest, HeadFormat, HeldOut, build_bundle
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import Bundle, Color, PreprocessSpec, ResizeMode
 from edge_sdk_runtime.gate import Runtime
 

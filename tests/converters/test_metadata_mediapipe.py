@@ -16,8 +16,9 @@ from benchmarks.peers import MEDIAPIPE
 from edge_sdk_converters.metadata import add_metadata, classifier_metadata
 from edge_sdk_converters.pack.config import Storage
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
+from edge_sdk_converters.request import BundleRequest, HeldOut
 from edge_sdk_converters.tflite import export_tflite
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import Bundle, Classifier, Color, PreprocessSpec
 from tests.converters.helpers import plain_network, run_tflite
 from tests.mediapipe_environment import CONSTRAINTS, PYTHON, needs_mediapipe

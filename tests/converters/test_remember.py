@@ -13,8 +13,9 @@ from edge_sdk_converters.errors import ModelError
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.quantize import QuantizeConfig
 from edge_sdk_converters.remember import RememberConfig, remember, unknown_rule
+from edge_sdk_converters.request import BundleRequest, HeldOut
 from edge_sdk_converters.training import Examples
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import Bundle, Classifier, teach, verify
 from edge_sdk_runtime.memory import MEMORY, FeatureMemory
 from tests.converters.helpers import GRAY_8, assert_one_line

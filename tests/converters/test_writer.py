@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.image_sets import Splits
+from edge_sdk_converters import draft, request
 from edge_sdk_converters import writer as module
 from edge_sdk_converters.cost import count_macs, count_parameters
 from edge_sdk_converters.errors import ModelError, ProofError
@@ -19,9 +20,10 @@ from edge_sdk_converters.layers import FlattenedImage, PrototypeSimilarity
 from edge_sdk_converters.learning import LearningData
 from edge_sdk_converters.metadata import classifier_metadata, read_metadata
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode, quantize
+from edge_sdk_converters.request import BundleRequest, HeadFormat, HeldOut
 from edge_sdk_converters.tflite import export_tflite
 from edge_sdk_converters.training import predict
-from edge_sdk_converters.writer import BundleRequest, HeadFormat, HeldOut, build_bundle
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import Bundle, Classifier, MlpHead, similarity_features, verify
 from edge_sdk_runtime.mlp_training import train_mlp
 from edge_sdk_runtime.verify import GoldenVectors
@@ -57,7 +59,8 @@ def both(classifier: keras.Model, request_for: Request) -> Bundle:
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["BundleRequest", "HeadFormat", "HeldOut", "build_bundle"]
+    assert sorted(request.__all__) == ["BundleRequest", "HeadFormat", "HeldOut"]
+    assert draft.__all__ == ["draft_of"] and module.__all__ == ["build_bundle"]
 
 
 def test_staged_and_fused_agree_with_each_other_and_with_keras(
@@ -160,7 +163,7 @@ def literal(data: LearningData) -> keras.Model:
 def test_an_image_that_is_its_own_embedding_needs_no_model(
     literal: keras.Model, request_for: Request, digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "export_tflite", None)  # nothing is exported
+    monkeypatch.setattr(draft, "export_tflite", None)  # nothing is exported
     monkeypatch.setenv("EDGE_SDK_INTERPRETER", "none of those known")  # and nothing loaded
     manifest = (bundle := build_bundle(request_for(literal, quantize=INT8))).manifest
     assert manifest.staged is not None and manifest.staged.encoder is None
@@ -235,7 +238,7 @@ def test_an_export_that_computes_something_else_is_refused(
         other.set_weights([value * 1.1 for value in model.get_weights()])
         return export_tflite(other)
 
-    monkeypatch.setattr(module, "export_tflite", export_other_weights)
+    monkeypatch.setattr(draft, "export_tflite", export_other_weights)
     with pytest.raises(ProofError, match=r"Keras model's scores within 0\.001. Received: ") as caught:
         build_bundle(request_for(classifier))
     assert_one_line(caught.value)
@@ -267,7 +270,7 @@ def test_fused_and_staged_that_disagree_are_refused(
     ) -> bytes:
         return quantize(model, config, calibration // 8 if rest else calibration, *rest, **options)
 
-    monkeypatch.setattr(module, "quantize", quantize_badly)
+    monkeypatch.setattr(draft, "quantize", quantize_badly)
     with pytest.raises(ProofError, match="Received: fused scores differs by") as caught:
         build_bundle(request_for(classifier, quantize=INT8, forms=("staged", "fused")))
     assert_one_line(caught.value)

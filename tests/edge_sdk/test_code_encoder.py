@@ -20,9 +20,10 @@ from edge_sdk.learn.train import TrainConfig, Trained, train_classifier
 from edge_sdk.report.reconstructions import reconstruct_each, write_reconstructions
 from edge_sdk_converters.graph import flatten
 from edge_sdk_converters.quantize import QuantizeConfig, QuantizeMode
+from edge_sdk_converters.request import BundleRequest, HeldOut
 from edge_sdk_converters.stages import split_stages
 from edge_sdk_converters.training import predict
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import PreprocessSpec, Similarity, similarity_features
 
 

@@ -16,8 +16,8 @@ from edge_sdk.learn.train import Trained
 from edge_sdk_converters.errors import ModelError, ProofError
 from edge_sdk_converters.keras_file import load_keras
 from edge_sdk_converters.recipe import BUILT_IN, Recipe
+from edge_sdk_converters.request import BundleRequest, HeadFormat
 from edge_sdk_converters.source import InputRange, is_opaque
-from edge_sdk_converters.writer import BundleRequest, HeadFormat
 from edge_sdk_runtime import Bundle, Classifier, Color, PreprocessSpec, ResizeMode, verify
 from edge_sdk_runtime.preprocess import Interpolation
 from tests.converters.helpers import assert_one_line, weights_kept

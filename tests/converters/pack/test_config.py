@@ -13,7 +13,8 @@ from edge_sdk_converters.pack import config as module
 from edge_sdk_converters.pack.config import Storage, parse_storage
 from edge_sdk_converters.quantize import QuantizeConfig
 from edge_sdk_converters.recipe import BUILT_IN, Recipe
-from edge_sdk_converters.writer import BundleRequest, HeldOut, build_bundle
+from edge_sdk_converters.request import BundleRequest, HeldOut
+from edge_sdk_converters.writer import build_bundle
 from edge_sdk_runtime import verify
 from edge_sdk_runtime.codec import unpack
 from tests.converters.helpers import GRAY_8, assert_one_line, plain_network
