@@ -73,14 +73,14 @@ def exact(trained: keras.Model, untrained: keras.Model) -> keras.Model:
     return untrained
 
 
-def begun() -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The image, `uint8 [batch, 32, 32, 3]`, and what the stem makes of it: conv 2×2 24."""
+def begun(filters: int = 24) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The image, `uint8 [batch, 32, 32, 3]`, and what the stem makes of it: conv 2×2."""
     import keras
     from keras import layers
 
     image = keras.Input((32, 32, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 127.5, -1.0, name="scaling")(image)
-    return image, normalized(layers.Conv2D(24, 2, use_bias=False, name="stem")(x), "stem")
+    return image, normalized(layers.Conv2D(filters, 2, use_bias=False, name="stem")(x), "stem")
 
 
 def finished(image: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edge_sdk_converters.learning import LearningData
     from edge_sdk_converters.training import Examples
 
-__all__ = ["Lessons", "answers_of", "lessons"]
+__all__ = ["Lessons", "answers_of", "class_means", "lessons"]
 
 _HARD = (3, 5)
 """Cat and dog, which are told apart worst, and which both experiments ask for, are shown more often."""
@@ -115,8 +115,7 @@ def answers_of(
 
     def ask() -> NDArray[np.float32]:
         asked = encoder()
-        own = unit(predict(asked, data.train.x))
-        means = unit(np.stack([own[data.train.y == label].mean(axis=0) for label in range(classes)]))
+        means = class_means(asked, data, classes)
         found = [unit(predict(asked, some)) @ means.T for some in (views, data.validation.x)]
         return np.concatenate(found).astype(np.float32)
 
@@ -127,6 +126,12 @@ def _views(data: LearningData) -> NDArray[np.uint8]:
     counts = np.where(np.isin(data.train.y, _HARD), _HARD_VIEWS, _VIEWS)
     images = data.train.x[np.repeat(np.arange(len(counts)), counts)]
     return changed(Augmentation(MOVED, brightness=0, contrast=0))(images, np.random.default_rng(_SEED))
+
+
+def class_means(encoder: keras.Model, data: LearningData, classes: int) -> NDArray[np.float32]:
+    """The mean embedding of every class's training images, of unit length, `float32 [classes, D]`."""
+    own = unit(predict(encoder, data.train.x))
+    return unit(np.stack([own[data.train.y == label].mean(axis=0) for label in range(classes)])).astype(np.float32)
 
 
 def _teacher(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
