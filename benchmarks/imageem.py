@@ -63,7 +63,7 @@ _WHY = (
     "classes): it tells what its teachers tell; next are teachers of 93 % on ten classes. Fine-tuning for int8, which costs 0.2 points, "
     "and tuning on cats and dogs alone gained nothing; a stem of stride 2 lost three points in 5 epochs"
 )
-_WHY_SLOWER = "31 million multiply-accumulates in int8 took 175 µs, of which 10 are not the network's; 28 are what fits, and pruning can go on"
+_WHY_SLOWER = "31 million multiply-accumulates in int8 took 175 µs, of which 10 are not the network's; 28 are what fits"
 
 
 def _figures(found: Mapping[str, Mapping[str, Any]], published: Published) -> list[Figure]:
