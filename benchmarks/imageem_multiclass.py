@@ -16,9 +16,8 @@ EXPERIMENT = Experiment(
     ("imageem-multiclass",) * 5,
     autoencoder_epochs=2,
     cnn_epochs=20,
-    code_prototypes=(
-        1,
-    ),  # three autoencoders give nearly one code for all: with 16, an export's scores are 0.002 from Keras's
+    # Three autoencoders give nearly one code for all: with 16 prototypes, an export's scores are 0.002 from Keras's.
+    code_prototypes=(1,),
 )
 _QUICK = Experiment((0, 1, 3, 5, 6), (), 0, 0, code_prototypes=(), pixel_prototypes=(2,), choices=(1,))
 _PUBLISHED = Published(82.42, 73.4, 1.8)

@@ -12,9 +12,8 @@ it until 28 million multiply-accumulates are left, and it learns a little more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,11 +85,11 @@ def strong_encoder(data: LearningData, classes: int) -> keras.Model:
     born = {**_SECOND.settings(data, _WIDTHS), "after": _FIRST.settings(data, _FIRST_WIDTHS)}
 
     def second() -> keras.Model:
-        train = partial(_trained, _SECOND, partial(_untrained, _WIDTHS), partial(_told_again, data, classes), data)
-        return kept("strong-encoder", born, train)
+        return _trained(_SECOND, _untrained(_WIDTHS), _told_again(data, classes), data)
 
     def pruned() -> keras.Model:
-        return _trained(_PRUNED, partial(_narrowed, second(), data, classes), partial(_told_again, data, classes), data)
+        start = _narrowed(kept("strong-encoder", born, second), data, classes)
+        return _trained(_PRUNED, start, _told_again(data, classes), data)
 
     settings = {**_PRUNED.settings(data, _WIDTHS), "macs": _MACS, "multiple": _MULTIPLE, "pruned": born}
     return kept("strong-encoder", settings, pruned)
@@ -100,8 +99,13 @@ def _told_again(data: LearningData, classes: int) -> Lessons:
     """What the teachers and the first encoder say, which learnt from them; both count as much."""
     teachers = lessons(data, classes)
     settings = _FIRST.settings(data, _FIRST_WIDTHS)
-    train = partial(_trained, _FIRST, partial(_untrained, _FIRST_WIDTHS), lambda: teachers, data)
-    first = partial(kept, "strong-encoder", settings, train)
+
+    def train() -> keras.Model:
+        return _trained(_FIRST, _untrained(_FIRST_WIDTHS), teachers, data)
+
+    def first() -> keras.Model:
+        return kept("strong-encoder", settings, train)
+
     answers = answers_of(settings, first, teachers.views, data, classes)
     return Lessons(teachers.views, np.mean([teachers.answers, answers], axis=0, dtype=np.float32))
 
@@ -134,23 +138,20 @@ def _narrowed(encoder: keras.Model, data: LearningData, classes: int) -> _Start:
     return _Start(filters, pruned.get_weights(), class_means(pruned, data, classes))
 
 
-def _trained(
-    how: _Training, start: Callable[[], _Start], lessons: Callable[[], Lessons], data: LearningData
-) -> keras.Model:
+def _trained(how: _Training, start: _Start, told: Lessons, data: LearningData) -> keras.Model:
     import keras
 
     from edge_sdk.learn.augment import Augmentation
     from edge_sdk_converters.layers import PrototypeSimilarity
     from edge_sdk_converters.training import Examples, FitConfig, fit
 
-    told, begin = lessons(), start()
     keras.utils.set_random_seed(_SEED)
-    encoder = in_bfloat16(lambda: _encoder(begin.filters))
+    encoder = in_bfloat16(lambda: _encoder(start.filters))
     compare = PrototypeSimilarity(list(range(told.answers.shape[1])), name="trainable_prototypes")
     student = keras.Model(encoder.inputs[0], compare(encoder.outputs[0]), name="student")
-    if begin.weights is not None:
-        encoder.set_weights(begin.weights)
-        compare.set_weights([begin.prototypes])
+    if start.weights is not None:
+        encoder.set_weights(start.weights)
+        compare.set_weights([start.prototypes])
     rows = np.arange(len(told.answers))
 
     def answers(_: NDArray[Any], some: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -164,9 +165,9 @@ def _trained(
         loss=_softened,
         targets=answers,
         augment=changed(Augmentation(0, brightness=0, contrast=0, erase=_ERASE)),
-        progress=tell(f"encoder {list(begin.filters.values())}"),
+        progress=tell(f"encoder {list(start.filters.values())}"),
     )
-    return exact(encoder, _encoder(begin.filters))
+    return exact(encoder, _encoder(start.filters))
 
 
 def _softened(wanted: Any, cosines: Any) -> Any:

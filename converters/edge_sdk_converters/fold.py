@@ -16,7 +16,7 @@ import numpy as np
 from .errors import ModelError
 from .graph import rebuild, trace
 from .links import Links
-from .source import is_opaque
+from .source import is_opaque, leaves
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,14 +33,14 @@ _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _LINEAR = (keras.layers.Dense, *_CHANNELS_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 _NOTHING = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise, keras.layers.Identity)
 """What does nothing to a value at inference."""
-_AVERAGES = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)
-_ALL_AVERAGED = (
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalAveragePooling3D,
+_AVERAGES = (
+    *(keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D),
+    *(keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D),
 )
-_MAXIMA = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)
-_ALL_MAXIMA = (keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D, keras.layers.GlobalMaxPooling3D)
+_MAXIMA = (
+    *(keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D),
+    *(keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D, keras.layers.GlobalMaxPooling3D),
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def fold_pooled_norms(model: keras.Model) -> keras.Model:
     Returns:
         The network, flat; the model itself where there is nothing to fold, or no graph to be looked at.
     """
-    if is_opaque(model) or not any(isinstance(layer, keras.layers.BatchNormalization) for layer in _leaves(model)):
+    if is_opaque(model) or not any(isinstance(layer, keras.layers.BatchNormalization) for layer in leaves(model)):
         return model
     try:
         graph = trace(model)
@@ -110,11 +110,6 @@ def fold_pooled_norms(model: keras.Model) -> keras.Model:
         found = _fold(graph, steps)
         graph = trace(found)
     return found
-
-
-def _leaves(model: keras.Model) -> Iterable[keras.Layer]:
-    for layer in model.layers:
-        yield from _leaves(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +158,12 @@ def _beside(links: Links, norm: keras.layers.BatchNormalization, through: Kinds)
 
 def _pools(norm: keras.layers.BatchNormalization) -> Kinds:
     """Pooling that gives the same before a normalisation as behind it."""
-    averages = _AVERAGES + _ALL_AVERAGED
-    return averages if (_affine(norm)[0] < 0).any() else averages + _MAXIMA + _ALL_MAXIMA
+    return _AVERAGES if _has_negative(norm) else _AVERAGES + _MAXIMA
+
+
+def _has_negative(norm: keras.layers.BatchNormalization) -> bool:
+    """Whether it turns what was largest into what is smallest, in one channel at least."""
+    return bool((_affine(norm)[0] < 0).any())
 
 
 def _only(layers: set[keras.Operation | None]) -> Any:
@@ -186,7 +185,7 @@ def _reason(links: Links, norm: keras.layers.BatchNormalization) -> str:
     if _unusual(links, norm):
         return "it runs along another axis than the channels, or on each batch's own statistics"
     maker = _only(links.makers(norm, _NOTHING))
-    if isinstance(maker, _MAXIMA + _ALL_MAXIMA) and (_affine(norm)[0] < 0).any():
+    if isinstance(maker, _MAXIMA) and _has_negative(norm):
         return f"a scale is negative, and {maker.name} finds maxima"
     if not _is_linear(maker):
         return "no dense layer or convolution makes its input"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from .training import Examples, predict
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Adopted", "InputRange", "adopt", "check_classifier", "is_opaque"]
+__all__ = ["Adopted", "InputRange", "adopt", "check_classifier", "is_opaque", "leaves"]
 
 _TRIAL_IMAGES = 512
 
@@ -86,12 +87,18 @@ def accuracy(model: keras.Model, examples: Examples) -> float:
     return float((predict(model, examples.x).argmax(axis=1) == examples.y).mean()) if len(examples.y) else 0.0
 
 
+def leaves(model: keras.Model) -> Iterator[keras.Layer]:
+    """Every layer that is no model, those of nested models in their place."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer)
+        else:
+            yield layer
+
+
 def is_opaque(model: keras.Model) -> bool:
     """Whether the model holds a SavedModel's function, which no pass can look into."""
-    return any(
-        is_opaque(layer) if isinstance(layer, keras.Model) else isinstance(layer, keras.layers.TFSMLayer)
-        for layer in model.layers
-    )
+    return any(isinstance(layer, keras.layers.TFSMLayer) for layer in leaves(model))
 
 
 def check_classifier(model: keras.Model, classes: int) -> None:

@@ -50,7 +50,7 @@ def ones_and_zeros(data: LearningData) -> Examples:
 
 
 def test_public_names() -> None:
-    assert sorted(module.__all__) == ["Adopted", "InputRange", "adopt", "check_classifier", "is_opaque"]
+    assert sorted(module.__all__) == ["Adopted", "InputRange", "adopt", "check_classifier", "is_opaque", "leaves"]
 
 
 @pytest.mark.parametrize("input_range", InputRange)

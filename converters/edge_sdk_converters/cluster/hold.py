@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from ..source import leaves
 from ..sparsify.kernels import kernels_of
 from .subjects import bias_of
 
@@ -169,13 +170,5 @@ def _looked_up(codebook: keras.Variable, indices: keras.Variable, signs: NDArray
 def _tensors_of(model: keras.Model) -> list[keras.Variable]:
     """Every kernel, and the biases of layers that have one, each once."""
     kernels = [kernel.variable for kernel in kernels_of(model.layers)]
-    biases = {id(bias): bias for layer in _leaves(model) if (bias := bias_of(layer)) is not None}
+    biases = {id(bias): bias for layer in leaves(model) if (bias := bias_of(layer)) is not None}
     return [*kernels, *biases.values()]
-
-
-def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
