@@ -14,6 +14,7 @@ from typing import Any
 from .harness import Figure, Outcome, at_least
 from .imageem_networks import CNN, CNN_INT8, LEARNED, STAGED, Experiment, Images, Row, bundles, frames, images_of
 from .in_turn import median_ns
+from .sets import said_beside
 
 __all__ = ["Experiment", "Published", "outcome"]
 
@@ -53,7 +54,13 @@ def outcome(experiment: Experiment, published: Published, name: str, *, quick: b
         "same, say of them; none saw a test image. Every bundle is timed over 20 calls in a row, then the next has its turn."
     )
     figures = _figures({row["classifier"]: row for row in table}, published)
-    return Outcome(f"{name}: {counts}; 1 thread", figures, table, experiment.seed, [note])
+    return Outcome(
+        f"{name}: {counts}; 1 thread",
+        figures,
+        table,
+        experiment.seed,
+        [note, *said_beside("digits" if quick else "cifar10")],
+    )
 
 
 _WHY = (

@@ -18,7 +18,7 @@ from edge_sdk_converters.recipe import Recipe, Step
 from edge_sdk_converters.recover.config import RecoverConfig
 
 from .harness import Figure, Outcome, at_least, at_most, command
-from .sets import learning_set
+from .sets import learning_set, said_beside
 from .trained import kept
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def measure(quick: bool) -> Outcome:
             ),
         ]
     data = "scikit-learn's digits" if quick else "MNIST, Fashion-MNIST, CIFAR-10; 10 % of the training images validate"
-    return Outcome(data, figures, rows)
+    notes = said_beside(*(["digits"] if quick else [path.data for path in paths]))
+    return Outcome(data, figures, rows, notes=notes)
 
 
 def run_path(path: LightPath, quick: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from edge_sdk_runtime.interpreters.tflite import LITERT
 
 from .harness import Figure, Outcome, at_least, at_most, command
 from .second_runtime import ENVIRONMENT, SecondRuntime, burst_ns
-from .sets import learning_set
+from .sets import learning_set, said_beside
 from .trained import CACHE
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def measure(quick: bool) -> Outcome:
     notes = [
         f"fine-tuned: one epoch over at most {_TUNING_IMAGES:,} training images, taught by the float network",
         "p50 of –: the runtime refuses the file, or is not installed",
+        *said_beside(*(subject.data for subject in subjects)),
     ]
     return Outcome("scikit-learn's digits" if quick else "Fashion-MNIST, CIFAR-10", figures, rows, notes=notes)
 

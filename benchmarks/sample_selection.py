@@ -14,6 +14,7 @@ import numpy as np
 
 from .harness import Figure, Outcome, at_least, command
 from .selection_cells import AUTOENCODER, CLASSIFIER, COURSE, SCORES, Cell, Choice, Setting, run_cell
+from .sets import said_beside
 
 _SEEDS = (0, 1, 2)
 _GAP = 6.3
@@ -165,7 +166,7 @@ def _notes(setting: Setting, margin: Choice) -> list[str]:
         "where a subset is used again, for other networks or on devices.",
         f"Of five ways to choose by the margin, {_name(margin)} was best on 5,000 validation images, which that choice could not take.",
         "The time to embed and to choose is not counted in the rows of equal time; wall time is that of two_phase(), first step included.",
-        "CIFAR-10 was read from a copy that its source re-encoded as JPEG: figures differ slightly from those on the original.",
+        *said_beside(setting.data),
     ]
 
 

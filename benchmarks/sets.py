@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from edge_sdk_converters.learning import LearningData
     from edge_sdk_converters.training import Examples
 
-__all__ = ["learning_set"]
+__all__ = ["learning_set", "said_beside"]
 
 
 def learning_set(name: str, limit: int | None = None) -> tuple[LearningData, Examples]:
@@ -28,3 +28,14 @@ def learning_set(name: str, limit: int | None = None) -> tuple[LearningData, Exa
         examples(prepare(part, splits.spec)) for part in (splits.train, splits.validation, splits.test)
     )
     return LearningData(train, validation, augmentation_for(splits.flips)), test
+
+
+def said_beside(*names: str) -> list[str]:
+    """What must be said beside figures on named sets, as they were read here.
+
+    Args:
+        names: As `learning_set` takes them.
+    """
+    from edge_sdk.data import load_images
+
+    return [note for note in (load_images(name, limit=20).note for name in names) if note]

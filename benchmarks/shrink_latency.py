@@ -23,7 +23,7 @@ from edge_sdk_runtime.interpreters.tflite import LITERT
 
 from .harness import Figure, Outcome, at_least, at_most, command
 from .in_turn import median_ns
-from .sets import learning_set
+from .sets import learning_set, said_beside
 from .trained import kept
 from .vgg import trained_vgg
 
@@ -82,6 +82,7 @@ def measure(quick: bool) -> Outcome:
         f"VGG-style classifier of {name}, 1 thread; accuracy of the .tflite files on {len(test.y):,} test images",
         _figures({row["network"]: row for row in rows}),
         rows,
+        notes=said_beside("digits" if quick else "cifar10"),
     )
 
 
