@@ -32,6 +32,8 @@ KERNELS = {
     "depthwise": (layers.DepthwiseConv2D(3, depth_multiplier=2), (None, 6, 6, 4), (0, 1)),
     "transposed": (layers.Conv2DTranspose(5, 3), (None, 6, 6, 4), (0, 1, 3)),
 }
+LIFTED = 1
+"""Of weights and order, under which training lifts a scale from just below zero."""
 SHORT = AwareConfig(epochs=1, min_steps=0, learning_rate=1e-3)
 
 
@@ -178,6 +180,24 @@ def test_fine_tuning_gives_the_same_twice_and_keeps_zeros(data: LearningData) ->
     assert one.ranges["conv"].low == 0 < one.ranges["conv"].high and one.ranges["scores"].low < 0
     tuned = one.model.get_layer("scores").get_weights()[0]
     assert not tuned[::2].any() and (tuned != kernel).any()
+
+
+def test_a_normalisation_that_can_be_folded_only_after_training_takes_no_learnt_range_along(data: LearningData) -> None:
+    """A scale below zero keeps it behind its maxima; where training lifts the scale, the file's convolution is another one."""
+    keras.utils.set_random_seed(LIFTED)
+    image = keras.Input((8, 8, 1), dtype="uint8")
+    x = layers.MaxPooling2D()(layers.Conv2D(3, 3, name="conv")(layers.Rescaling(1 / 255)(image)))
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))
+    model = keras.Model(image, layers.Dense(10, activation="softmax", name="scores")(layers.Flatten()(x)))
+    model.get_layer("norm").gamma.assign([-1e-3, 1, 1])
+    config = QuantizeConfig(QuantizeMode.STATIC_INT8, 16, aware=AwareConfig(1, 0, 0.05))
+    assert any(layer.name == "norm" for layer in fold_batch_norms(model).model.layers)
+    tuned = tune_for_quantization(model, model, config, data, seed=LIFTED)
+    assert not any(layer.name == "norm" for layer in tuned.model.layers)
+    assert not {"conv", "norm"} & set(tuned.ranges) and "scores" in tuned.ranges
+    content = quantize(export_tflite(tuned.model), config, data.train.x, ranges=tuned.ranges)
+    wanted = call(tuned.model, data.train.x[:64])
+    assert snr_db(wanted, run_tflite(content, data.train.x[:64])) > 10
 
 
 def test_a_network_without_integer_kernels_is_refused(data: LearningData) -> None:

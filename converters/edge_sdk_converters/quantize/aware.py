@@ -106,7 +106,9 @@ def tune_for_quantization(
         keep_shared=False,
     )
     _copy_back(student, plain)
-    return AwareResult(plain, {name: _quantizer(student, name).range for name in stored})
+    folded = fold_batch_norms(plain).model
+    lasting = _same_weights(plain, folded)
+    return AwareResult(folded, {name: _quantizer(student, name).range for name in stored if name in lasting})
 
 
 def _student(
@@ -161,6 +163,17 @@ def _copy_back(student: keras.Model, plain: keras.Model) -> None:
     for layer in plain.layers:
         if layer.weights:
             layer.set_weights(_part(student, layer.name).get_weights())
+
+
+def _same_weights(plain: keras.Model, folded: keras.Model) -> set[str]:
+    """Layers that still compute the same where training lifted scales that had kept a normalisation from being folded."""
+    before = {layer.name: layer.get_weights() for layer in plain.layers}
+    return {
+        layer.name
+        for layer in folded.layers
+        if len(layer.weights) == len(before[layer.name])
+        and all(map(np.array_equal, layer.get_weights(), before[layer.name]))
+    }
 
 
 def _part(student: keras.Model, name: str) -> keras.Layer:
