@@ -1,4 +1,4 @@
-"""What the strong encoder of the ImageEm benchmarks and its teachers have in common: stem and end, dtype, changes, reports."""
+"""What the strong encoder of the ImageEm benchmarks and its teachers have in common: image and embedding, dtype, changes, reports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOVED",
-    "begun",
     "changed",
     "convolved",
+    "embedded",
     "exact",
-    "finished",
     "in_bfloat16",
     "in_halves",
     "normalized",
+    "scaled",
     "tell",
 ]
 
@@ -73,23 +73,20 @@ def exact(trained: keras.Model, untrained: keras.Model) -> keras.Model:
     return untrained
 
 
-def begun(filters: int = 24) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The image, `uint8 [batch, 32, 32, 3]`, and what the stem makes of it: conv 2×2."""
+def scaled() -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The image, `uint8 [batch, 32, 32, 3]`, and its values from -1 to 1."""
     import keras
     from keras import layers
 
     image = keras.Input((32, 32, 3), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, -1.0, name="scaling")(image)
-    return image, normalized(layers.Conv2D(filters, 2, use_bias=False, name="stem")(x), "stem")
+    return image, layers.Rescaling(1 / 127.5, -1.0, name="scaling")(image)
 
 
-def finished(image: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:
-    """The encoder: global average pooling and an embedding of 64, both in float32."""
-    import keras
+def embedded(x: keras.KerasTensor) -> keras.KerasTensor:
+    """The embedding of 64, in float32."""
     from keras import layers
 
-    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    return keras.Model(image, layers.Dense(_EMBEDDING, name="embedding", dtype="float32")(x), name="encoder")
+    return layers.Dense(_EMBEDDING, name="embedding", dtype="float32")(x)
 
 
 def convolved(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
