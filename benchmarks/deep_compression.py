@@ -119,7 +119,7 @@ _NOTES = (
     "shared, indices and gaps of fixed width with codebooks and biases; coded, the packed file.",
     "LeNet-300-100 is taught by the trained LeNet-5, LeNet-5 by itself before it was pruned; the published networks had no teacher. "
     "Sparsity and bits are the best of four tries for LeNet-300-100 and two for LeNet-5, on validation images.",
-    "The time is that of compressing and testing networks that benchmarks/.cache kept; training all of them takes 16 minutes of a core.",
+    "The time is that of compressing and testing networks that the cache kept; training all of them takes 16 minutes of a core.",
 )
 
 

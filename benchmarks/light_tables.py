@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.named_sets import NAMED_SETS
 from edge_sdk_runtime.files import write_atomically
 
-from .trained import CACHE
+from .trained import cache
 
 if TYPE_CHECKING:
     import keras
@@ -239,7 +239,6 @@ def run_cell(cell: Cell) -> Result:
 
 def keep_result(cell: Cell, result: Result) -> None:
     """Spare a later run the training."""
-    CACHE.mkdir(exist_ok=True)
     write_atomically(_path(cell), json.dumps(asdict(result)).encode())
 
 
@@ -261,7 +260,7 @@ def missing(setting: Setting) -> str:
 
 def _path(cell: Cell) -> Path:
     digest = hashlib.sha256(json.dumps([CODE, asdict(cell)], sort_keys=True).encode()).hexdigest()[:12]
-    return CACHE / f"light-{cell.setting.data}-{cell.method.value}-{cell.k}-{digest}.json"
+    return cache() / f"light-{cell.setting.data}-{cell.method.value}-{cell.k}-{digest}.json"
 
 
 def _train(model: keras.Model, images: _Images, setting: Setting) -> None:

@@ -1,7 +1,7 @@
 """LightLayers' published tables trained again with the published settings: ours beside theirs, row by row.
 
 Every training has a process and a thread of its own, so that its numbers do not depend on how many run side by side. Finished
-trainings are kept in `benchmarks/.cache`: an interrupted run goes on where it was.
+trainings are kept in `~/.cache/edge-sdk/benchmarks`: an interrupted run goes on where it was.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from edge_sdk_runtime.interpreters.tflite import LITERT
 from .harness import Figure, Outcome, at_least, at_most, command
 from .second_runtime import ENVIRONMENT, SecondRuntime, burst_ns
 from .sets import learning_set, said_beside
-from .trained import CACHE
+from .trained import cache
 
 if TYPE_CHECKING:
     import keras
@@ -129,10 +129,9 @@ def _kept(name: str, settings: Mapping[str, object] | None, make: Callable[[], b
     if settings is None:
         return make()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    path = CACHE / f"quantized-{name}-{digest}.tflite"
+    path = cache() / f"quantized-{name}-{digest}.tflite"
     if not path.exists():
         content = make()
-        CACHE.mkdir(exist_ok=True)
         path.write_bytes(content)
     return path.read_bytes()
 

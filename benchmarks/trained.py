@@ -1,4 +1,4 @@
-"""Networks that benchmarks train, kept between runs: an interrupted benchmark goes on where it was."""
+"""Networks that benchmarks train, kept between runs and checkouts: an interrupted benchmark goes on where it was."""
 
 from __future__ import annotations
 
@@ -9,16 +9,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk_runtime.cache import cache_status
 from edge_sdk_runtime.files import write_atomically, written_atomically
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["CACHE", "kept", "kept_array", "kept_row"]
+__all__ = ["cache", "kept", "kept_array", "kept_row"]
 
-CACHE = Path(__file__).parent / ".cache"
-"""Delete it to train everything anew."""
+
+def cache() -> Path:
+    """The folder `benchmarks` in the SDK's cache, made where it is missing; delete it to train everything anew.
+
+    Raises:
+        OSError: Nothing can be kept there: hours of training would be lost.
+    """
+    found = cache_status()
+    if found.folder is None or found.problem:
+        raise OSError(f"trained networks must be kept between runs. Received: {found}")
+    folder = found.folder / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model]) -> keras.Model:
@@ -31,11 +43,10 @@ def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model
     """
     import keras
 
-    path = CACHE / f"{name}-{_digest(settings)}.keras"
+    path = cache() / f"{name}-{_digest(settings)}.keras"
     if path.exists():
         return keras.models.load_model(path, compile=False)  # the loss it learnt with is of no use here
     model = train()
-    CACHE.mkdir(exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras 3.15 on NumPy 2.4
@@ -52,12 +63,11 @@ def kept_row(name: str, settings: Mapping[str, Any], measure: Callable[[], dict[
         settings: Everything that decides what comes out; another value is another row.
         measure: Gives the row; its values are what JSON can hold.
     """
-    path = CACHE / f"{name}-{_digest(settings)}.json"
+    path = cache() / f"{name}-{_digest(settings)}.json"
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_bytes())
         return found
     row = measure()
-    CACHE.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(row).encode())
     return row
 
@@ -72,12 +82,11 @@ def kept_array(name: str, settings: Mapping[str, Any], make: Callable[[], NDArra
     """
     import numpy as np
 
-    path = CACHE / f"{name}-{_digest(settings)}.npy"
+    path = cache() / f"{name}-{_digest(settings)}.npy"
     if path.exists():
         found: NDArray[Any] = np.load(path, allow_pickle=False)
         return found
     array = make()
-    CACHE.mkdir(exist_ok=True)
     with written_atomically(path) as file:
         np.save(file, array)
     return array

@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks import light_tables
 from benchmarks.light_tables import CIFAR, GRAY, TABLES, Cell, Method, Result, keep_result, kept_result
+from edge_sdk_runtime.cache import CACHE_VARIABLE
 
 
 def test_a_kept_result_is_found_again_for_the_same_cell_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(light_tables, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     cell, result = Cell(GRAY, Method.LIGHT, 2), Result(4392, 0.97, 12.5, "a note")
     assert kept_result(cell) is None
     keep_result(cell, result)

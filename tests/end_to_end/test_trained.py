@@ -1,0 +1,33 @@
+"""What benchmarks train is kept where another checkout finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.trained import cache, kept_array, kept_row
+from edge_sdk_runtime.cache import CACHE_VARIABLE
+
+
+def test_what_is_kept_is_not_made_again_and_other_settings_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    made: list[int] = []
+
+    def row() -> dict[str, int]:
+        made.append(1)
+        return {"accuracy": len(made)}
+
+    assert [kept_row("row", {"epochs": epochs}, row)["accuracy"] for epochs in (1, 1, 2, 1)] == [1, 1, 2, 1]
+    array = kept_array("array", {}, lambda: np.arange(3))
+    np.testing.assert_array_equal(kept_array("array", {}, lambda: np.zeros(3)), array)
+    assert cache() == tmp_path / "cache" / "benchmarks"
+    assert sorted(path.suffix for path in cache().iterdir()) == [".json", ".json", ".npy"]
+
+
+def test_nothing_is_trained_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(OSError, match="must be kept between runs"):
+        kept_row("row", {}, lambda: pytest.fail("this would be lost"))
