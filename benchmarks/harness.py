@@ -17,6 +17,8 @@ from typing import Any
 
 from edge_sdk_runtime.files import write_atomically
 
+from .trained import NothingKeptError
+
 __all__ = ["RESULTS", "Figure", "Outcome", "at_least", "at_most", "command", "run_quickly"]
 
 RESULTS = Path(__file__).parent / "results"
@@ -85,14 +87,17 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
         measure: Takes whether to run quickly, gives the outcome.
 
     Returns:
-        The exit status: 0, whatever the figures are; a record is not a test.
+        The exit status: 0, whatever the figures are; a record is not a test. Where nothing can be kept, it exits with 2.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="a small form of the same code, in seconds; not recorded")
     if parser.parse_args().quick:
         run_quickly(name, measure)
         return 0
-    record = _measured(name, measure, quick=False)
+    try:
+        record = _measured(name, measure, quick=False)
+    except NothingKeptError as error:
+        parser.exit(2, f"{error}\n")
     text = as_text(record)
     sys.stdout.write(text)
     write_atomically(RESULTS / f"{name}.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_sdk_converters.quantize.config import AwareConfig, QuantizeConfig, QuantizeMode
+from edge_sdk_runtime.files import write_atomically
 from edge_sdk_runtime.interpreters.tflite import LITERT
 
 from .harness import Figure, Outcome, at_least, at_most, command
@@ -131,8 +132,7 @@ def _kept(name: str, settings: Mapping[str, object] | None, make: Callable[[], b
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     path = cache() / f"quantized-{name}-{digest}.tflite"
     if not path.exists():
-        content = make()
-        path.write_bytes(content)
+        write_atomically(path, make())
     return path.read_bytes()
 
 

@@ -9,25 +9,32 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk_runtime.cache import cache_status
+from edge_sdk_runtime.cache import CACHE_VARIABLE, cache_status
 from edge_sdk_runtime.files import write_atomically, written_atomically
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["cache", "kept", "kept_array", "kept_row"]
+__all__ = ["NothingKeptError", "cache", "kept", "kept_array", "kept_row"]
+
+
+class NothingKeptError(OSError):
+    """Nothing can be kept: hours of training would be lost."""
 
 
 def cache() -> Path:
     """The folder `benchmarks` in the SDK's cache, made where it is missing; delete it to train everything anew.
 
     Raises:
-        OSError: Nothing can be kept there: hours of training would be lost.
+        NothingKeptError: The cache cannot be written to.
     """
     found = cache_status()
     if found.folder is None or found.problem:
-        raise OSError(f"trained networks must be kept between runs. Received: {found}")
+        raise NothingKeptError(
+            f"Trained networks must be kept between runs. Received: {found.folder} ({found.problem}). "
+            f"Set {CACHE_VARIABLE} to a folder that can be written to."
+        )
     folder = found.folder / "benchmarks"
     folder.mkdir(exist_ok=True)
     return folder

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.trained import cache, kept_array, kept_row
+from benchmarks.harness import command
+from benchmarks.trained import NothingKeptError, cache, kept_array, kept_row
 from edge_sdk_runtime.cache import CACHE_VARIABLE
 
 
@@ -29,5 +30,17 @@ def test_what_is_kept_is_not_made_again_and_other_settings_are(monkeypatch: pyte
 def test_nothing_is_trained_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
-    with pytest.raises(OSError, match="must be kept between runs"):
+    with pytest.raises(NothingKeptError, match=r"must be kept between runs.*Set EDGE_SDK_CACHE"):
         kept_row("row", {}, lambda: pytest.fail("this would be lost"))
+
+
+def test_a_benchmark_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("sys.argv", ["benchmark"])
+    with pytest.raises(SystemExit) as stopped:
+        command("never_recorded", lambda _: pytest.fail(str(cache())))
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
