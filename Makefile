@@ -28,6 +28,7 @@ check: $(READY)  ## lint, formatting, types
 	$(BIN)/mypy
 
 bench: $(READY)  ## every benchmark in full; results/ keeps what they print
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[benchmarks]'
 	$(BIN)/python -m benchmarks
 
 phone: $(PHONE)/app/index.html  ## the page that phones run, into the package (needs Node.js 20.19 or newer)
@@ -57,7 +58,7 @@ $(PEER)/.ready: constraints-mediapipe.txt
 
 lock:  ## resolve the newest versions again and write them to constraints.txt
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e ./runtime -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet --upgrade -e ./runtime -e '.[dev,benchmarks]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude edge-sdk --exclude edge-sdk-runtime > constraints.txt
 	rm -rf $(VENV)-lock
 

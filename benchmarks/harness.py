@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_sdk_runtime.files import write_atomically
 
-from .trained import NothingKeptError
+from .trained import MissingNeedError
 
 __all__ = ["RESULTS", "Figure", "Outcome", "at_least", "at_most", "command", "run_quickly"]
 
@@ -87,7 +87,7 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
         measure: Takes whether to run quickly, gives the outcome.
 
     Returns:
-        The exit status: 0, whatever the figures are; a record is not a test. Where nothing can be kept, it exits with 2.
+        The exit status: 0, whatever the figures are; a record is not a test. Where something that it needs is missing, it exits with 2.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="a small form of the same code, in seconds; not recorded")
@@ -96,7 +96,7 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
         return 0
     try:
         record = _measured(name, measure, quick=False)
-    except NothingKeptError as error:
+    except MissingNeedError as error:
         parser.exit(2, f"{error}\n")
     text = as_text(record)
     sys.stdout.write(text)

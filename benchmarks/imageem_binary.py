@@ -2,8 +2,8 @@
 
 The rival is a plain convolutional network on the same images, with the same random changes to them. The literal pipeline is the
 paper's: one autoencoder per class in the published layouts, similarity to class embeddings, an MLP; and the same with flattened
-pixels. The learned encoder saw the training images of all ten classes (the paper's embeddings, too, were learnt from larger
-collections), with what other networks say of them, never a validation or test image.
+pixels. The learned encoder saw the training images of all ten classes, with what two networks say of them, one of which ImageNet had
+taught before (the paper's embeddings, too, were learnt from larger collections); never a validation or test image.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""The networks whose answers the strong encoder learns from, and the pictures that they are asked about.
+"""The networks that the strong encoder learns from, and what they say of every image.
 
 After Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531): what several networks together say of an
-image holds more than its label does. They are asked about views of the training images, shifted and mirrored; what they say of an
-image is the mean over its views, and the encoder is shown those same views. Asking takes about as long as learning, and every answer
-serves many passes, as in Shen and Xing, "A Fast Knowledge Distillation Framework for Visual Recognition" (arXiv 2112.01528).
+image holds more than its label does. Their answer to an image is the mean over several views of it; it is asked for once and serves
+every pass, as in Shen and Xing, "A Fast Knowledge Distillation Framework for Visual Recognition" (arXiv 2112.01528).
 
-Two are conv 2×2 24, then three blocks of [conv 3×3, max pool, conv 3×3], with batch norm and ReLU, global average pooling, dense 64; the
-third is that of `benchmarks/strong_wide.py`. They differ in how they learnt, so that they err differently.
+There are two, which err differently. One is EfficientNet-Lite0 as ImageNet taught it, which sees images three times as large as they
+are and is tuned on CIFAR-10; its stem, its first three blocks and all depthwise kernels stay as they are: they take two thirds of the
+time to learn and change little. The other one, that of `benchmarks/strong_wide.py`, has seen nothing but CIFAR-10.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ import numpy as np
 from edge_sdk.learn.augment import Augmentation
 from edge_sdk.learn.similarity_encoder import CosineMargin, train_encoder
 from edge_sdk_converters.training import FitConfig, predict
-from edge_sdk_runtime.scatter import unit
+from edge_sdk_runtime.scatter import class_means, unit
 
-from .strong_parts import MOVED, changed, convolved, embedded, exact, in_bfloat16, in_halves, normalized, scaled, tell
+from .pretrained import PACKAGE, efficientnet_lite0, imagenet_state
+from .strong_parts import MOVED, changed, embedded, exact, in_bfloat16, in_halves, tell
 from .strong_wide import prepare, wide
 from .trained import kept, kept_array
 
@@ -31,141 +33,129 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_sdk_converters.learning import LearningData
-    from edge_sdk_converters.training import Examples
 
-__all__ = ["Lessons", "lessons", "teachers"]
+__all__ = ["answers", "settings"]
 
-_HARD = (3, 5)
-"""Cat and dog, which are told apart worst, and which both experiments ask for, are shown more often."""
-_VIEWS, _HARD_VIEWS = 8, 16
 _SEED = 0
+_VIEWS = 4
+"""Views of an image, shifted and mirrored, that the answer to it is the mean of."""
+
+_TIMES, _KEPT_BLOCKS = 3, 3
+_TUNING = FitConfig(6, 5e-4, 64, weight_decay=0.05)
+_TUNING_CHANGES = Augmentation(MOVED, brightness=0.1, contrast=0.1)
+
+_WIDTHS = (64, 256, 256)
+_WIDE_FIT = FitConfig(16, 0.25, 256, weight_decay=1e-2, momentum=0.9)
+_WIDE_CHANGES = Augmentation(MOVED, brightness=0, contrast=0)
+"""Few passes of a network of four times the work of an ordinary one."""
 
 
-@dataclass(frozen=True)
-class _Teacher:
-    """How one of them is made; `wide` says which of the two layouts it has."""
-
-    widths: tuple[int, ...]
-    fit: FitConfig
-    margin: CosineMargin
-    changes: Augmentation
-    wide: bool = False
-
-
-_TEACHERS = (
-    _Teacher(
-        (32, 96, 128),
-        FitConfig(64, 3e-3, 128, weight_decay=0.05),
-        CosineMargin(),
-        Augmentation(erase=0.35),
-    ),
-    _Teacher(
-        (32, 96, 128),
-        FitConfig(48, 0.1, 128, weight_decay=5e-3, momentum=0.9),
-        CosineMargin(margin=0, smoothing=0.1),
-        Augmentation(MOVED, brightness=0, contrast=0, erase=0.25),
-    ),
-    _Teacher(
-        (64, 256, 256),
-        FitConfig(16, 0.25, 256, weight_decay=1e-2, momentum=0.9),
-        CosineMargin(margin=0),
-        Augmentation(MOVED, brightness=0, contrast=0),
-        wide=True,
-    ),
-)
-"""A margin under Adam, smoothed labels under momentum, and few passes of a network of four times the work."""
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What the encoder learns from.
-
-    Attributes:
-        views: Several of every training image, `uint8 [M, 32, 32, 3]`.
-        answers: The mean of the teachers' cosines to each class, for each view what they say of its image, then for the
-            validation images, `float32 [M + V, classes]`.
-    """
-
-    views: NDArray[np.uint8]
-    answers: NDArray[np.float32]
-
-
-def lessons(data: LearningData, classes: int) -> Lessons:
-    """Views of the training images with the teachers' answers; what takes minutes is kept between runs.
+def answers(data: LearningData, classes: int) -> NDArray[np.float32]:
+    """The mean of both networks' cosines to each class's mean embedding; what takes minutes is kept between runs.
 
     Args:
         data: Training and validation images of every class.
         classes: Their number.
+
+    Returns:
+        For the training images, then for the validation images, `float32 [N + V, classes]`.
     """
-    views, counts = _views(data), _counts(data)
-    told = np.stack([_answers(each, views, data, classes) for each in _TEACHERS])
-    answers: NDArray[np.float32] = told.mean(axis=0)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    means = np.add.reduceat(answers[: len(views)], first[:-1]) / counts[:, None]
-    return Lessons(views, np.concatenate([np.repeat(means, counts, axis=0), answers[len(views) :]]).astype(np.float32))
+    told = [
+        kept_array(
+            "strong-answers",
+            {"teacher": each.settings, "views": _VIEWS, "seed": _SEED, "images": len(data.train.y)},
+            partial(_asked, each, data, classes),
+        )
+        for each in _TEACHERS
+    ]
+    mean: NDArray[np.float32] = np.mean(told, axis=0)
+    return mean
 
 
-def teachers() -> list[dict[str, Any]]:
-    """All that the lessons depend on, next to the images."""
-    return [_settings(each) for each in _TEACHERS]
+def settings() -> dict[str, Any]:
+    """All that the answers depend on, next to the images."""
+    return {"teachers": [each.settings for each in _TEACHERS], "views": _VIEWS, "seed": _SEED}
 
 
-def _settings(teacher: _Teacher) -> dict[str, Any]:
-    return {**asdict(teacher), "views": [_VIEWS, _HARD_VIEWS, *_HARD], "seed": _SEED}
+@dataclass(frozen=True)
+class _Teacher:
+    """One of them.
+
+    Attributes:
+        settings: All that it depends on, next to the images.
+        learn: Makes it: `uint8 [batch, 32, 32, 3]` → `float32 [batch, 64]`.
+    """
+
+    settings: Mapping[str, Any]
+    learn: Callable[[LearningData, int], keras.Model]
 
 
-def _answers(teacher: _Teacher, views: NDArray[np.uint8], data: LearningData, classes: int) -> NDArray[np.float32]:
-    """Cosines of the views, then of the validation images, to each class's mean embedding, `float32 [M + V, classes]`."""
-
-    def ask() -> NDArray[np.float32]:
-        encoder = in_halves(_teacher(teacher, data, classes))
-        own = unit(predict(encoder, data.train.x))
-        means = unit(np.stack([own[data.train.y == label].mean(axis=0) for label in range(classes)]))
-        found = [unit(predict(encoder, some)) @ means.T for some in (views, data.validation.x)]
-        return np.concatenate(found).astype(np.float32)
-
-    return kept_array("strong-answers", {**_settings(teacher), "images": len(data.train.y)}, ask)
+def _asked(teacher: _Teacher, data: LearningData, classes: int) -> NDArray[np.float32]:
+    learn = partial(teacher.learn, data, classes)
+    encoder = in_halves(kept("strong-teacher", {**teacher.settings, "images": len(data.train.y)}, learn))
+    means = unit(class_means(unit(predict(encoder, data.train.x)), data.train.y, classes))
+    images = np.concatenate([data.train.x, data.validation.x])
+    move, rng = changed(Augmentation(MOVED, brightness=0, contrast=0)), np.random.default_rng(_SEED)
+    told = [unit(predict(encoder, move(images, rng))) @ means.T for _ in range(_VIEWS)]
+    return np.mean(told, axis=0).astype(np.float32)
 
 
-def _views(data: LearningData) -> NDArray[np.uint8]:
-    images = data.train.x[np.repeat(np.arange(len(data.train.y)), _counts(data))]
-    return changed(Augmentation(MOVED, brightness=0, contrast=0))(images, np.random.default_rng(_SEED))
-
-
-def _counts(data: LearningData) -> NDArray[np.int64]:
-    """How many views there are of each training image, `int64 [N]`."""
-    return np.where(np.isin(data.train.y, _HARD), _HARD_VIEWS, _VIEWS)
-
-
-def _teacher(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
-    settings = {**asdict(teacher), "seed": _SEED, "images": len(data.train.y)}
-    return kept("strong-teacher", settings, partial(_taught, teacher, data, classes))
-
-
-def _taught(teacher: _Teacher, data: LearningData, classes: int) -> keras.Model:
+def _tuned(data: LearningData, classes: int) -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(_SEED)
-    build = wide if teacher.wide else _encoder
-    encoder = learner = in_bfloat16(lambda: build(teacher.widths))
-    if teacher.wide:
-        prepare(encoder, data.train.x)
-        learner = in_halves(encoder)
-    parts: tuple[Examples, Examples] = (data.train, data.validation)
-    change, told = changed(teacher.changes), tell(f"teacher {teacher.widths}")
-    train_encoder(learner, *parts, classes, teacher.fit, margin=teacher.margin, augment=change, progress=told)
-    return exact(encoder, build(teacher.widths))
+    encoder = _enlarging()
+    _learn(encoder, data, classes, _TUNING, _TUNING_CHANGES, "teacher from ImageNet")
+    return encoder
 
 
-def _encoder(widths: tuple[int, ...]) -> keras.Model:
+def _enlarging() -> keras.Model:
     import keras
     from keras import layers
 
-    image, x = scaled()
-    x = normalized(layers.Conv2D(24, 2, use_bias=False, name="stem")(x), "stem")
-    for block, width in enumerate(widths, 1):
-        x = convolved(x, width, f"block{block}_a")
-        x = normalized(layers.MaxPooling2D(name=f"block{block}_pool")(x), f"block{block}_a")
-        x = normalized(convolved(x, width, f"block{block}_b"), f"block{block}_b")
-    x = layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
-    return keras.Model(image, embedded(x), name="encoder")
+    network = efficientnet_lite0(32 * _TIMES, imagenet_state())
+    early = ("_conv_stem", "_bn0", *(f"_blocks.{index}." for index in range(_KEPT_BLOCKS)))
+    for layer in network.layers:
+        layer.trainable = not (layer.name.startswith(early) or isinstance(layer, layers.DepthwiseConv2D))
+    image = keras.Input((32, 32, 3), dtype="uint8", name="image")
+    large = layers.UpSampling2D(_TIMES, interpolation="bicubic", name="larger")(
+        layers.Rescaling(1.0, name="float")(image)
+    )
+    return keras.Model(image, embedded(network(large)), name="encoder")
+
+
+def _widest(data: LearningData, classes: int) -> keras.Model:
+    import keras
+
+    keras.utils.set_random_seed(_SEED)
+    encoder = in_bfloat16(lambda: wide(_WIDTHS))
+    prepare(encoder, data.train.x)
+    _learn(in_halves(encoder), data, classes, _WIDE_FIT, _WIDE_CHANGES, "wide teacher")
+    return exact(encoder, wide(_WIDTHS))
+
+
+def _learn(
+    learner: keras.Model, data: LearningData, classes: int, config: FitConfig, changes: Augmentation, name: str
+) -> None:
+    margin, change = CosineMargin(margin=0), changed(changes)
+    parts = (data.train, data.validation)
+    train_encoder(learner, *parts, classes, config, margin=margin, augment=change, progress=tell(name))
+
+
+_TEACHERS = (
+    _Teacher(
+        {
+            "begins as": PACKAGE,
+            "times": _TIMES,
+            "kept blocks": _KEPT_BLOCKS,
+            "fit": asdict(_TUNING),
+            "changes": asdict(_TUNING_CHANGES),
+            "seed": _SEED,
+        },
+        _tuned,
+    ),
+    _Teacher(
+        {"widths": _WIDTHS, "fit": asdict(_WIDE_FIT), "changes": asdict(_WIDE_CHANGES), "seed": _SEED},
+        _widest,
+    ),
+)

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-__all__ = ["NothingKeptError", "cache", "kept", "kept_array", "kept_row"]
+__all__ = ["MissingNeedError", "NothingKeptError", "cache", "kept", "kept_array", "kept_row"]
 
 
-class NothingKeptError(OSError):
+class MissingNeedError(Exception):
+    """What a benchmark needs is not there; the message says how to get it."""
+
+
+class NothingKeptError(MissingNeedError):
     """Nothing can be kept: hours of training would be lost."""
 
 
