@@ -71,9 +71,7 @@ _WHY = (
     "int8, which costs 0.2 points, tuning on cats and dogs alone, pruning from a wider network and pictures made of two images gained "
     "nothing; a stem of stride 2 lost three points in 5 epochs"
 )
-_WHY_SLOWER = (
-    "from run to run the CNN takes 610 to 643 µs, which moves the ratio by 5 %; blocks of 32, 64 and 128 filters would be a tenth faster"
-)
+_WHY_SLOWER = "from run to run the CNN takes 610 to 643 µs, which moves the ratio by 5 %; blocks of 32, 64 and 128 filters would be a tenth faster"
 
 
 def _figures(found: Mapping[str, Mapping[str, Any]], published: Published) -> list[Figure]:
