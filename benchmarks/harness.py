@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_sdk_devices.errors import EdgeSdkError
 from edge_sdk_runtime.files import write_atomically
-
-from .trained import MissingNeedError
 
 __all__ = ["RESULTS", "Figure", "Outcome", "at_least", "at_most", "command", "run_quickly"]
 
@@ -96,7 +95,7 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
         return 0
     try:
         record = _measured(name, measure, quick=False)
-    except MissingNeedError as error:
+    except EdgeSdkError as error:
         parser.exit(2, f"{error}\n")
     text = as_text(record)
     sys.stdout.write(text)

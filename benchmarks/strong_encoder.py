@@ -98,9 +98,3 @@ def _softened(wanted: Any, cosines: Any) -> Any:
     sharp = _SCALE / _TEMPERATURE
     soft = keras.ops.softmax(sharp * wanted)
     return _TEMPERATURE**2 * keras.ops.categorical_crossentropy(soft, sharp * cosines, from_logits=True)
-
-
-if __name__ == "__main__":
-    from .sets import learning_set
-
-    strong_encoder(learning_set("cifar10")[0], 10)

@@ -41,13 +41,13 @@ _VIEWS = 4
 """Views of an image, shifted and mirrored, that the answer to it is the mean of."""
 
 _TIMES, _KEPT_BLOCKS = 3, 3
+"""How much larger the tuned network sees images, and how many of its blocks stay as ImageNet taught them."""
 _TUNING = FitConfig(6, 5e-4, 64, weight_decay=0.05)
 _TUNING_CHANGES = Augmentation(MOVED, brightness=0.1, contrast=0.1)
 
 _WIDTHS = (64, 256, 256)
 _WIDE_FIT = FitConfig(16, 0.25, 256, weight_decay=1e-2, momentum=0.9)
 _WIDE_CHANGES = Augmentation(MOVED, brightness=0, contrast=0)
-"""Few passes of a network of four times the work of an ordinary one."""
 
 
 def answers(data: LearningData, classes: int) -> NDArray[np.float32]:
@@ -124,7 +124,7 @@ def _enlarging() -> keras.Model:
     return keras.Model(image, embedded(network(large)), name="encoder")
 
 
-def _widest(data: LearningData, classes: int) -> keras.Model:
+def _from_scratch(data: LearningData, classes: int) -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(_SEED)
@@ -156,6 +156,6 @@ _TEACHERS = (
     ),
     _Teacher(
         {"widths": _WIDTHS, "fit": asdict(_WIDE_FIT), "changes": asdict(_WIDE_CHANGES), "seed": _SEED},
-        _widest,
+        _from_scratch,
     ),
 )

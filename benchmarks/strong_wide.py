@@ -1,4 +1,4 @@
-"""The widest of the strong encoder's teachers, built and begun so that few passes teach it much.
+"""The strong encoder's teacher that knows CIFAR-10 alone, built and begun so that few passes teach it much.
 
 As in Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv 2404.00498): conv 2×2 24 that whitens patches and stays as it is,
 then three blocks of [conv 3×3, max pool, conv 3×3] that begin by passing their input on, batch norm without scales whose offsets learn

