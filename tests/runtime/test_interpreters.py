@@ -1,6 +1,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_a_package_that_is_missing_names_its_install_command() -> None:
         match=r"missing must be importable.*no_such_module_of_ours.*Run: pip install something$",
     ):
         plug.load(b"", 1)
+
+
+def test_ctrl_c_while_a_package_is_imported_is_no_broken_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "interrupted_module_of_ours.py").write_text(
+        "raise ImportError('initialization failed') from KeyboardInterrupt()"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        TflitePlug("interrupted", "no-such-distribution", "interrupted_module_of_ours", "").load(b"", 1)
 
 
 def plug_of(monkeypatch: pytest.MonkeyPatch, interpreter_class: Any) -> TflitePlug:

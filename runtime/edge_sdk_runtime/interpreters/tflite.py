@@ -53,6 +53,8 @@ class TflitePlug(InterpreterPackage):
         try:
             interpreter_class = importlib.import_module(self.module).Interpreter
         except ImportError as error:
+            if error.__cause__ and not isinstance(error.__cause__, Exception):
+                raise error.__cause__ from None  # Ctrl-C while a compiled part of the package was being initialised
             raise InterpreterUnavailableError(
                 f"The interpreter {self.name} must be importable. Received: {_first_line(error)}. Run: {self.install}"
             ) from error
