@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edge_sdk_devices.errors import EdgeSdkError
+from edge_sdk_runtime.cli.text import error_text
 from edge_sdk_runtime.errors import EdgeRuntimeError
 
 from . import (
@@ -91,6 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EdgeSdkError, EdgeRuntimeError, OSError) as error:
         if debug:
             raise
-        sys.stderr.write(f"edge-sdk: {error}\n")
+        sys.stderr.write(f"edge-sdk: {error_text(error)}\n")
         return 2
     return 0

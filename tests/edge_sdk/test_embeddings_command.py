@@ -91,7 +91,9 @@ def test_wrong_use_is_refused_in_one_line(folder: Path, tmp_path: Path, capfd: p
     assert "one width" in refused(
         capfd, "embeddings", "merge", folder / "a.txt", tmp_path / "wide.txt", "-o", tmp_path / "c"
     )
-    assert "No such file" in refused(capfd, "embeddings", "show", tmp_path / "nothing.txt")
+    absent = tmp_path / "nothing.txt"
+    said = refused(capfd, "embeddings", "show", absent)
+    assert f"Received: {absent} (No such file or directory). Check the path." in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["wide.txt"]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from edge_sdk_runtime.cli.text import format_bytes, format_ns, format_table, json_number
+from edge_sdk_runtime.cli.text import error_text, format_bytes, format_ns, format_table, json_number
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,16 @@ def test_columns_are_aligned_and_lines_end_where_their_text_does() -> None:
 )
 def test_what_json_cannot_say_is_null(value: float, number: float | None) -> None:
     assert json_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError(2, "No such file", "a.txt"), "Received: a.txt (No such file). Check the path."),
+        (PermissionError(13, "Permission denied", "a.txt"), "a.txt (Permission denied). Change its permissions, or"),
+        (IsADirectoryError(21, "Is a directory", "a"), "Received: a (Is a directory). Check what it is"),
+        (ValueError("Rule. Received: x. Fix."), "Rule. Received: x. Fix."),
+    ],
+)
+def test_errors_of_the_system_say_the_file_and_the_fix_as_ours_do(error: Exception, text: str) -> None:
+    assert text in error_text(error)

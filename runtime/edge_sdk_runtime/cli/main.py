@@ -17,6 +17,7 @@ from ..errors import EdgeRuntimeError
 from ..version import __version__
 from . import doctor
 from .signals import TERMINATED, Terminated, terminable
+from .text import error_text
 
 __all__ = ["main"]
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EdgeRuntimeError, OSError) as error:
         if options.debug:
             raise
-        print(f"edge-run: {error}", file=sys.stderr)
+        print(f"edge-run: {error_text(error)}", file=sys.stderr)
         return 2
 
 

@@ -1,4 +1,4 @@
-"""How numbers look on a terminal."""
+"""How numbers, results and errors look on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..classifier import Classification
 
-__all__ = ["format_bytes", "format_label", "format_ns", "format_share", "format_table", "json_number"]
+__all__ = ["error_text", "format_bytes", "format_label", "format_ns", "format_share", "format_table", "json_number"]
 
 
 def format_ns(nanoseconds: int) -> str:
@@ -55,3 +55,20 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 def json_number(value: float) -> float | None:
     """The number, or None where it is NaN or infinite: JSON has no word for those."""
     return value if math.isfinite(value) else None
+
+
+def error_text(error: Exception) -> str:
+    """The line for an error: its message; for one that the system raised over a file also the rule and the fix.
+
+    Args:
+        error: One of ours, which has both, or an OSError.
+    """
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        fix = "Check the path."
+    elif isinstance(error, PermissionError):
+        fix = "Change its permissions, or name another one."
+    else:
+        fix = "Check what it is, and how much room its disk has."
+    return f"Files must be usable as asked. Received: {error.filename} ({error.strerror}). {fix}"
