@@ -1,4 +1,4 @@
-"""The encoder of the ImageEm benchmarks: what learns in two halves is exported as one network, for which left is as right."""
+"""The encoder of the ImageEm benchmarks: what half of is learnt is exported as one ordinary network, for which left is as right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.strong_mirrored import Layout, mirrored, plain
+from benchmarks.strong_layers import MirroredNorm
+from benchmarks.strong_mirrored import Layout, mirrored, mirrored_again, plain
 
 _LAYOUT = Layout(4, (4, 6, 8))
 
@@ -34,6 +35,23 @@ def test_a_mirrored_image_has_the_same_embedding_and_another_image_has_not(
     np.testing.assert_allclose(other, found, rtol=1e-4, atol=1e-4 * np.abs(found).max())
     turned = _embeddings(networks[1], images[:, ::-1])
     assert np.abs(turned - found).max() > 0.01 * np.abs(found).max()
+
+
+def test_an_exported_network_learns_on_from_where_it_was(networks: tuple[keras.Model, keras.Model]) -> None:
+    again = mirrored_again(networks[1], _LAYOUT)
+    for weight, learnt in zip(again.weights, networks[0].weights, strict=True):
+        np.testing.assert_allclose(weight, learnt, rtol=1e-6)
+
+
+def test_normalisation_in_training_is_by_the_batch_and_its_running_statistics_follow() -> None:
+    norm, values = MirroredNorm(momentum=0.5), np.random.default_rng(2).normal(3, 2, (8, 5, 5, 4)).astype("float32")
+    found = np.asarray(norm(values, training=True))
+    np.testing.assert_allclose(found.mean((0, 1, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(found.std((0, 1, 2)), 1, atol=1e-3)
+    both = values.mean((0, 1, 2)).reshape(2, 2).mean(0)
+    np.testing.assert_allclose(norm.moving_mean, both / 2, rtol=1e-4)
+    spread = values.var((0, 1, 2), ddof=1).reshape(2, 2).mean(0)
+    np.testing.assert_allclose(norm.moving_variance, (1 + spread) / 2, rtol=1e-4)
 
 
 def _images() -> np.ndarray:
