@@ -4,7 +4,7 @@ Layout: conv 2×2 16, then three blocks of [conv 3×3, max pool, residual pair o
 ReLU, global average pooling, dense 64: 27 million multiply-accumulates, half of whose kernels are the other half mirrored
 (`benchmarks/strong_mirrored.py`). It compares by cosines to trainable class prototypes, as the SDK's own similarity encoder does, and
 learns the cosines that other networks give for the same images (`benchmarks/strong_teachers.py`), which are shifted anew each time, and
-of which a patch is hidden from it until the last stretch. In each stretch the rate falls to nothing and then begins anew, as in
+of which a patch is hidden from it in the first two of four stretches. In each stretch the rate falls to nothing and then begins anew, as in
 Loshchilov and Hutter, "SGDR" (arXiv 1608.03983); what a stretch ends with is kept. Passes are computed in bfloat16; weights are float32.
 """
 
@@ -32,8 +32,6 @@ _MOMENTUM, _BATCH = 0.9, 128
 _DECAY = 2e-3
 _SCALE = 16.0
 """What cosines are multiplied by for a softmax."""
-_TEMPERATURE = 4.0
-"""What scaled cosines are divided by on both sides, so that small answers count as well (Hinton et al.)."""
 _LAYOUT = Layout(16, (32, 80, 128))
 _TIMES, _HARD = 4, (3, 5)
 """How often a round shows every image; twice as often those of cat and dog, told apart worst, which both experiments ask for."""
@@ -48,15 +46,23 @@ class _Stretch:
         rate: Learning rate at the start.
         erase: Side of the patch that is hidden, as a fraction of the image's.
         seed: Of everything random.
+        temperature: What scaled cosines are divided by on both sides, so that small answers count as well (Hinton et al.).
     """
 
     rounds: int
     rate: float
     erase: float
     seed: int
+    temperature: float = 4.0
 
 
-_STRETCHES = (_Stretch(20, 0.1, 0.25, 0),)
+_STRETCHES = (
+    _Stretch(20, 0.1, 0.25, 0),
+    _Stretch(30, 0.1, 0.25, 1),
+    _Stretch(6, 0.02, 0.0, 2),
+    _Stretch(3, 0.01, 0.0, 3, temperature=1.5),
+)
+"""What the last two change was chosen by the likelihood of the validation images' labels."""
 
 
 def strong_encoder(data: LearningData, classes: int) -> keras.Model:
@@ -84,7 +90,7 @@ def _settings(stretches: tuple[_Stretch, ...], data: LearningData) -> dict[str, 
     own = {
         "layout": asdict(_LAYOUT),
         "rounds": last.rounds,
-        "rate": [last.rate, _MOMENTUM, _DECAY, _BATCH, _SCALE, _TEMPERATURE],
+        "rate": [last.rate, _MOMENTUM, _DECAY, _BATCH, _SCALE, last.temperature],
         "erase": last.erase,
         "seed": last.seed,
         "images": len(data.train.y),
@@ -115,7 +121,7 @@ def _trained(
         Examples(data.train.x[shown], shown),
         Examples(data.validation.x, np.arange(count, len(told))),
         FitConfig(stretch.rounds, stretch.rate, _BATCH, seed=stretch.seed, weight_decay=_DECAY, momentum=_MOMENTUM),
-        loss=_softened,
+        loss=_softened(stretch.temperature),
         targets=said_of,
         augment=changed(Augmentation(MOVED, flip=False, brightness=0, contrast=0, erase=stretch.erase)),
         progress=tell(f"encoder {_LAYOUT.blocks}, rate {stretch.rate}"),
@@ -138,10 +144,14 @@ def _student(encoder: keras.Model, begun: keras.Model | None, data: LearningData
     return student
 
 
-def _softened(wanted: Any, cosines: Any) -> Any:
-    """Cross-entropy of two rows of softened cosines, `[batch]`; its gradient is as large as that of a hard one."""
+def _softened(temperature: float) -> Any:
+    """A loss: cross-entropy of two rows of softened cosines, `[batch]`; its gradient is as large as that of a hard one."""
     import keras
 
-    sharp = _SCALE / _TEMPERATURE
-    soft = keras.ops.softmax(sharp * wanted)
-    return _TEMPERATURE**2 * keras.ops.categorical_crossentropy(soft, sharp * cosines, from_logits=True)
+    sharp = _SCALE / temperature
+
+    def loss(wanted: Any, cosines: Any) -> Any:
+        soft = keras.ops.softmax(sharp * wanted)
+        return temperature**2 * keras.ops.categorical_crossentropy(soft, sharp * cosines, from_logits=True)
+
+    return loss
