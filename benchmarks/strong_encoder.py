@@ -62,7 +62,7 @@ _STRETCHES = (
     _Stretch(6, 0.02, 0.0, 2),
     _Stretch(3, 0.01, 0.0, 3, temperature=1.5),
 )
-"""What the last two change was chosen by the likelihood of the validation images' labels."""
+"""Each went on from where the one before ended; the validation images' labels became likelier with each."""
 
 
 def strong_encoder(data: LearningData, classes: int) -> keras.Model:
@@ -76,17 +76,18 @@ def strong_encoder(data: LearningData, classes: int) -> keras.Model:
 
 
 def _after(stretches: tuple[_Stretch, ...], data: LearningData, classes: int) -> keras.Model:
-    *earlier, last = stretches
+    """The encoder as the last of these stretches leaves it, each of them kept."""
+    earlier, last = stretches[:-1], stretches[-1]
 
     def learn() -> keras.Model:
-        begun = _after(tuple(earlier), data, classes) if earlier else None
+        begun = _after(earlier, data, classes) if earlier else None
         return _trained(begun, last, data, answers(data, classes))
 
     return kept("strong-encoder", _settings(stretches, data), learn)
 
 
 def _settings(stretches: tuple[_Stretch, ...], data: LearningData) -> dict[str, Any]:
-    *earlier, last = stretches
+    earlier, last = stretches[:-1], stretches[-1]
     own = {
         "layout": asdict(_LAYOUT),
         "rounds": last.rounds,
@@ -97,7 +98,7 @@ def _settings(stretches: tuple[_Stretch, ...], data: LearningData) -> dict[str, 
         "shown": [_TIMES, *_HARD],
         "teachers": settings(),
     }
-    return {**own, "begins as": _settings(tuple(earlier), data)} if earlier else own
+    return {**own, "begins as": _settings(earlier, data)} if earlier else own
 
 
 def _trained(

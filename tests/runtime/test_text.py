@@ -1,3 +1,6 @@
+from email.message import Message
+from urllib.error import HTTPError
+
 import pytest
 
 from edge_sdk_runtime.cli.text import error_text, format_bytes, format_ns, format_table, json_number
@@ -60,6 +63,7 @@ def test_what_json_cannot_say_is_null(value: float, number: float | None) -> Non
         (PermissionError(13, "Permission denied", "a.txt"), "a.txt (Permission denied). Change its permissions, or"),
         (IsADirectoryError(21, "Is a directory", "a"), "Received: a (Is a directory). Check what it is"),
         (ValueError("Rule. Received: x. Fix."), "Rule. Received: x. Fix."),
+        (HTTPError("http://localhost", 404, "Not Found", Message(), None), "HTTP Error 404: Not Found"),
     ],
 )
 def test_errors_of_the_system_say_the_file_and_the_fix_as_ours_do(error: Exception, text: str) -> None:

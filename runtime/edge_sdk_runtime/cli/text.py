@@ -63,7 +63,7 @@ def error_text(error: Exception) -> str:
     Args:
         error: One of ours, which has both, or an OSError.
     """
-    if not isinstance(error, OSError) or error.filename is None:
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
         return str(error)
     if isinstance(error, FileNotFoundError):
         fix = "Check the path."
