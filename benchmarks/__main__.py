@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"NAME must be one of {', '.join(BENCHMARKS)}. Received: {', '.join(unknown)}.")
     names = options.names or BENCHMARKS
-    return _quick(names) if options.quick else _full(names)
+    try:
+        return _quick(names) if options.quick else _full(names)
+    except KeyboardInterrupt:  # a benchmark of its own process has said so
+        return 130
 
 
 def _quick(names: Sequence[str]) -> int:

@@ -86,19 +86,24 @@ def command(name: str, measure: Callable[[bool], Outcome]) -> int:
         measure: Takes whether to run quickly, gives the outcome.
 
     Returns:
-        The exit status: 0, whatever the figures are; a record is not a test. Where something that it needs is missing, it exits with 2.
+        The exit status: 0, whatever the figures are; a record is not a test. It exits with 2 where something that it needs is missing,
+        and with 130 where it is interrupted.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="a small form of the same code, in seconds; not recorded")
-    if parser.parse_args().quick:
-        run_quickly(name, measure)
-        return 0
+    quick = parser.parse_args().quick
     try:
-        record = _measured(name, measure, quick=False)
+        record = _measured(name, measure, quick=quick)
     except EdgeSdkError as error:
         parser.exit(2, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(
+            130, "Interrupted; nothing is recorded. Trained networks that were finished are kept for the next run.\n"
+        )
     text = as_text(record)
     sys.stdout.write(text)
+    if quick:
+        return 0
     write_atomically(RESULTS / f"{name}.json", (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
     write_atomically(RESULTS / f"{name}.txt", text.encode())
     return 0

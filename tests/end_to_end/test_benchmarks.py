@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS
-from benchmarks.harness import RESULTS, Outcome, as_text, at_least, at_most
+from benchmarks.harness import RESULTS, Outcome, as_text, at_least, at_most, command
 from benchmarks.page import page
 from benchmarks.phones import chromium
 
@@ -47,6 +47,20 @@ def test_an_unknown_benchmark_is_refused_with_those_known() -> None:
     finished = run("benchmarks", "speed")
     assert finished.returncode == 2
     assert "NAME must be one of demo, " in finished.stderr and "Received: speed." in finished.stderr
+
+
+def test_an_interrupted_benchmark_says_so_in_one_line_and_records_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: bool) -> Outcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["benchmark"])
+    with pytest.raises(SystemExit) as ended:
+        command("interrupted", interrupted)
+    told = capsys.readouterr().err
+    assert ended.value.code == 130 and told.startswith("Interrupted; ") and told.count("\n") == 1
+    assert not (RESULTS / "interrupted.json").exists()
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
