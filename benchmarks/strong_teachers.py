@@ -105,7 +105,7 @@ def _tuned(data: LearningData, classes: int) -> keras.Model:
 
     keras.utils.set_random_seed(_SEED)
     encoder = _enlarging()
-    _learn(encoder, data, classes, _TUNING, _TUNING_CHANGES, "teacher from ImageNet")
+    _learn(in_halves(encoder), data, classes, _TUNING, _TUNING_CHANGES, "teacher from ImageNet")
     return encoder
 
 

@@ -1,4 +1,8 @@
-"""Networks that benchmarks train, kept between runs and checkouts: an interrupted benchmark goes on where it was."""
+"""Networks that benchmarks train, kept between runs and checkouts: an interrupted benchmark goes on where it was.
+
+A cache is lost with its machine. What a copy of has been put into the folder `kept` beside this module is found wherever the repository
+is, before the cache is asked; delete it there and in the cache to learn it anew.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["MissingNeedError", "NothingKeptError", "cache", "kept", "kept_array", "kept_row"]
+
+
+_OF_REPOSITORY = Path(__file__).parent / "kept"
 
 
 class MissingNeedError(EdgeSdkError):
@@ -55,7 +62,7 @@ def kept(name: str, settings: Mapping[str, Any], train: Callable[[], keras.Model
     """
     import keras
 
-    path = cache() / f"{name}-{_digest(settings)}.keras"
+    path = _place(f"{name}-{_digest(settings)}.keras")
     if path.exists():
         return keras.models.load_model(path, compile=False)  # the loss it learnt with is of no use here
     model = train()
@@ -94,7 +101,7 @@ def kept_array(name: str, settings: Mapping[str, Any], make: Callable[[], NDArra
     """
     import numpy as np
 
-    path = cache() / f"{name}-{_digest(settings)}.npy"
+    path = _place(f"{name}-{_digest(settings)}.npy")
     if path.exists():
         found: NDArray[Any] = np.load(path, allow_pickle=False)
         return found
@@ -102,6 +109,12 @@ def kept_array(name: str, settings: Mapping[str, Any], make: Callable[[], NDArra
     with written_atomically(path) as file:
         np.save(file, array)
     return array
+
+
+def _place(name: str) -> Path:
+    """Where a file lies: in this repository, else in the cache, whether it is there or not."""
+    own = _OF_REPOSITORY / name
+    return own if own.exists() else cache() / name
 
 
 def _digest(settings: Mapping[str, Any]) -> str:

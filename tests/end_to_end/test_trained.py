@@ -29,6 +29,16 @@ def test_what_is_kept_is_not_made_again_and_other_settings_are(monkeypatch: pyte
     assert sorted(path.suffix for path in cache().iterdir()) == [".json", ".json", ".npy"]
 
 
+def test_what_the_repository_keeps_is_found_without_a_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    array = kept_array("array", {"hours": 3}, lambda: np.arange(3))
+    (tmp_path / "cache" / "benchmarks").rename(tmp_path / "kept")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("benchmarks.trained._OF_REPOSITORY", tmp_path / "kept")
+    np.testing.assert_array_equal(kept_array("array", {"hours": 3}, lambda: pytest.fail("it is there")), array)
+
+
 def test_nothing_is_trained_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
