@@ -17,7 +17,7 @@ _HEAD = """# Benchmarks
 One script per claim. `make bench` runs them all; `python -m benchmarks.NAME` runs one, `--quick` in seconds and without
 recording. Full runs are recorded in `results/` as JSON and as a table, and this page is generated from those records by
 `python -m benchmarks.page`. Ratios come from one run that holds both sides; latencies are medians after warm-up; sizes are raw
-files. What a network took longest to learn stands in `kept/`; without it, the same code learns it anew.
+files. `kept/` holds answers of a network that took half an hour to learn; without them, the same code learns it anew.
 """
 
 

@@ -6,7 +6,8 @@ every pass, as in Shen and Xing, "A Fast Knowledge Distillation Framework for Vi
 
 There are two, which err differently. One is EfficientNet-Lite0 as ImageNet taught it, which sees images three times as large as they
 are and is tuned on CIFAR-10; its stem, its first three blocks and all depthwise kernels stay as they are: they take two thirds of the
-time to learn and change little. The other one, that of `benchmarks/strong_wide.py`, has seen nothing but CIFAR-10.
+time to learn and change little; its answers in the folder `kept` were computed with ONEDNN_DEFAULT_FPMATH_MODE=BF16. The
+other one, that of `benchmarks/strong_wide.py`, has seen nothing but CIFAR-10.
 """
 
 from __future__ import annotations

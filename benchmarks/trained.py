@@ -1,7 +1,7 @@
 """Networks that benchmarks train, kept between runs and checkouts: an interrupted benchmark goes on where it was.
 
-A cache is lost with its machine. What a copy of has been put into the folder `kept` beside this module is found wherever the repository
-is, before the cache is asked; delete it there and in the cache to learn it anew.
+A cache is lost with its machine. The folder `kept` beside this module holds copies of some of its files, which are found before the
+cache is asked; delete one in both places to learn it anew.
 """
 
 from __future__ import annotations
